@@ -1,0 +1,1 @@
+"""Dialogue, channels, connectors and the gateway. Imports `vault` only."""

@@ -1,0 +1,1 @@
+"""Settings, wiring and the command line. The only package that may import all the others."""

@@ -1,0 +1,360 @@
+"""`parloir`: the one program. Parses, asks the running `serve` or does the work itself, and prints.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing held. Errors are one line on stderr; `--debug` shows the traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import shtab
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from infra import broker_verbs, logs, serve
+from infra.control import DONE, FAILED, NOTHING_HELD, ask, exit_code
+from infra.demo_home import load_demo, what_next
+from infra.house import House
+from infra.settings import Settings, load, settings_table
+from infra.verbs import VERBS
+from vault.errors import BadInput, HomeBusy, VaultError
+
+Json = dict[str, Any]
+BAR_AFTER_S = 1.0
+FILLS = frozenset({"replay"})
+"""Verbs that make the home they are given, beside `serve`."""
+
+EPILOGS = {
+    "serve": "parloir serve --demo",
+    "replay": "parloir replay dialogues.jsonl.gz --rate 200 --channel web",
+    "access": "parloir access web:visitor-0042 --json -o report.json",
+    "erase": 'parloir erase web:visitor-0042 --reason "request 2026-17"',
+    "sql": 'parloir sql "SELECT channel, count(*) FROM interaction GROUP BY channel" --format csv',
+    "verify": "parloir verify --json",
+    "rotate": "parloir rotate",
+    "rebuild": "parloir rebuild",
+    "broker": "parloir broker start",
+    "settings": "parloir settings",
+    "completion": "parloir completion bash > ~/.local/share/bash-completion/completions/parloir",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, which is also where the documentation test and shell completion read it from."""
+    main = argparse.ArgumentParser(
+        prog="parloir",
+        description="An event-sourced conversation data vault: what do we hold on this person, and erase it.",
+        epilog="Settings are read from PARLOIR_HOME/parloir.toml and PARLOIR_* variables; `parloir settings` lists them.",
+    )
+    main.add_argument("--home", type=Path, help="the home folder (default: PARLOIR_HOME, or the setting's default)")
+    main.add_argument("--debug", action="store_true", help="show tracebacks")
+    verbs = main.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(name: str, text: str, *, json_too: bool = True) -> argparse.ArgumentParser:
+        added = verbs.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            epilog=f"Example: {EPILOGS[name]}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if json_too:
+            added.add_argument("--json", action="store_true", help="print the result as JSON")
+        return added
+
+    one = verb("serve", "run everything of this home in one process until it is stopped", json_too=False)
+    one.add_argument("--only", metavar="PARTS", help=f"run only these parts, comma-separated: {', '.join(serve.PARTS)}")
+    one.add_argument("--demo", action="store_true", help="fill a new home with demonstration conversations first")
+    one.add_argument("--kafka", action="store_true", help="keep the logs in a development Kafka, started if needed")
+
+    one = verb("replay", "stream recorded dialogues in as conversations")
+    one.add_argument("files", nargs="+", metavar="FILE", help="JSON lines, gzip or not").complete = shtab.FILE  # type: ignore[attr-defined]
+    one.add_argument(
+        "--rate", type=float, metavar="N", help="at most N messages a second (default: as fast as it goes)"
+    )
+    one.add_argument("--channel", metavar="NAME", help="the channel they came by (default: made up, a few channels)")
+    one.add_argument("--people", type=int, metavar="N", help="spread over N made-up people (default: 1000)")
+
+    one = verb("access", "what do we hold on this person")
+    one.add_argument("person", metavar="PERSON", help="channel:external-id, a linked e-mail address, or a pseudonym")
+    one.add_argument("--reason", default="subject access request", help="why the data are opened; recorded")
+    one.add_argument("--format", choices=("text", "json"), default="text", help="how to print the report")
+    one.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it to a file of mode 0600 instead")
+
+    one = verb("erase", "erase a person: destroy the keys, everywhere at once")
+    one.add_argument("person", metavar="PERSON", help="channel:external-id, a linked e-mail address, or a pseudonym")
+    one.add_argument("--reason", required=True, help="the ground, kept as evidence; name no person in it")
+    one.add_argument("--yes", action="store_true", help="do not ask")
+
+    one = verb("sql", "one SELECT over the projection, read-only")
+    one.add_argument("query", metavar="QUERY", help="the tables: interaction, subject, sealed_event, position")
+    one.add_argument("--format", choices=("table", "csv", "json", "parquet"), default="table", help="how to print it")
+    one.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it to a file (needed for parquet)")
+
+    one = verb("verify", "hold log, keys, local state and projection against each other")
+    one.add_argument(
+        "--pass-over", metavar="PLACE", help="decide to go on without one damaged record, LOG/PARTITION@OFFSET"
+    )
+    verb("rotate", "begin a new epoch: every key rewrapped, the old key encryption keys destroyed")
+    verb("rebuild", "make the projection anew from the logs")
+
+    one = verb("broker", "a development Kafka from its Maven artifacts")
+    one.add_argument("action", choices=("start", "stop", "status"), help="what to do")
+    one.add_argument("--folder", type=Path, help="where it keeps its data (default: HOME/broker)")
+    one.add_argument("--port", type=int, help="the port on loopback (default: a free one, kept)")
+
+    verb("settings", "list the settings, their values' units and defaults")
+    one = verb("completion", "print a completion script for your shell", json_too=False)
+    one.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="which shell")
+    return main
+
+
+class Bars:
+    """Progress on stderr: nothing for the first second, then a bar."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet or not sys.stderr.isatty()
+        self._begun = time.monotonic()
+        self._progress: Progress | None = None
+        self._tasks: dict[str, Any] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if self._quiet or (self._progress is None and time.monotonic() - self._begun < BAR_AFTER_S):
+            return
+        if self._progress is None:
+            self._progress = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._progress.start()
+        if what not in self._tasks:
+            self._tasks[what] = self._progress.add_task(what, total=total or None)
+        self._progress.update(self._tasks[what], completed=done, total=total or None)
+
+    def close(self) -> None:
+        if self._progress:
+            self._progress.stop()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one verb and returns its exit code."""
+    given = parser().parse_args(arguments)
+    try:
+        return _run(given)
+    except KeyboardInterrupt:
+        print("parloir: interrupted; what was done is kept, run it again to go on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except VaultError as error:
+        if given.debug:
+            raise
+        print(f"parloir: {error}", file=sys.stderr)
+        return exit_code(error)
+    except Exception as error:
+        if given.debug:
+            raise
+        # The text of an unforeseen error may quote what a person wrote.
+        print(
+            f"parloir: failed unexpectedly ({type(error).__name__}); run again with --debug to see where",
+            file=sys.stderr,
+        )
+        return FAILED
+
+
+def _run(given: argparse.Namespace) -> int:
+    if given.verb == "completion":
+        print(shtab.complete(parser(), shell=given.shell))
+        return DONE
+    settings = load(os.environ, given.home)
+    if given.verb == "settings":
+        print(json.dumps(settings.shown(), indent=2) if given.json else settings_table())
+        return DONE
+    if given.verb == "broker":
+        return broker_verbs.run(given.action, settings, given.folder, given.port, as_json=given.json)
+    if given.verb == "serve":
+        return _serve(settings, given)
+    handler: Callable[[Settings, argparse.Namespace], int] = {
+        "access": _access,
+        "erase": _erase,
+        "sql": _sql,
+        "verify": _verify,
+    }.get(given.verb, _plain)
+    return handler(settings, given)
+
+
+def do(settings: Settings, verb: str, arguments: Json, *, quiet: bool = False) -> Json:
+    """Asks the running `serve` of the home, or opens the home and does it here."""
+    if verb not in FILLS and not (settings.home / "home.json").exists():
+        # Otherwise a mistyped home would be made, and say of everybody that nothing is held.
+        raise BadInput(
+            f"there is no home in {settings.home}",
+            remedy="give another --home; `parloir serve` or `parloir replay` makes one",
+        )
+    bars = Bars(quiet=quiet)
+    try:
+        answered = ask(settings.home, verb, arguments, bars)
+        if answered is not None:
+            return answered
+        try:
+            with House(settings) as house:
+                return VERBS[verb](house, arguments, bars)
+        except HomeBusy:
+            # A serve that is just starting has the home and not yet its socket.
+            for _ in range(50):
+                time.sleep(0.1)
+                answered = ask(settings.home, verb, arguments, bars)
+                if answered is not None:
+                    return answered
+            raise
+    finally:
+        bars.close()
+
+
+def _actor() -> str:
+    """Who is at the command line, for the record of accesses: the account's name."""
+    return f"command line, account {os.getuid()}"
+
+
+def _access(settings: Settings, given: argparse.Namespace) -> int:
+    found = do(
+        settings, "access", {"person": given.person, "reason": given.reason, "actor": _actor()}, quiet=given.json
+    )
+    as_json = given.json or given.format == "json"
+    text = json.dumps(found["report"], ensure_ascii=False, indent=2) if as_json else found["text"]
+    if given.output is None:
+        print(text)
+        return DONE
+    given.output.touch(mode=0o600)
+    given.output.chmod(0o600)
+    given.output.write_text(text + "\n", "utf-8")
+    print(f"written to {given.output}", file=sys.stderr)
+    return DONE
+
+
+def _erase(settings: Settings, given: argparse.Namespace) -> int:
+    seen = do(settings, "erase-preview", {"person": given.person}, quiet=given.json)
+    if not seen["erased"] and not given.yes:
+        print(
+            f"This erases {seen['subject']}: {seen['events']} events become unreadable everywhere, {seen['keys']} keys and "
+            f"{seen['identities']} identities are destroyed. It cannot be undone.",
+            file=sys.stderr,
+        )
+        if not sys.stdin.isatty() and sys.stdin.closed:
+            return FAILED
+        print("Type the word erase to go on: ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip() != "erase":
+            print("parloir: not erased", file=sys.stderr)
+            return FAILED
+    done = do(
+        settings, "erase", {"person": seen["subject"], "reason": given.reason, "actor": _actor()}, quiet=given.json
+    )
+    if given.json:
+        print(json.dumps(done))
+        return DONE
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(done["erased_at_us"] / 1e6))
+    if done["already"]:
+        print(f"already erased at {at}: {done['subject']}")
+        return DONE
+    print(f"erased {done['subject']} at {at}")
+    for key_id in done["key_ids"]:
+        print(f"  destroyed key {key_id}")
+    for pending in done["pending"]:
+        print(f"  pending: {pending}")
+    return DONE
+
+
+def _sql(settings: Settings, given: argparse.Namespace) -> int:
+    form = "json" if given.json else given.format
+    output = str(given.output.absolute()) if given.output else None
+    done = do(settings, "sql", {"query": given.query, "format": form, "output": output}, quiet=given.json)
+    if done.get("text"):
+        print(done["text"])
+    if done.get("truncated"):
+        print(f"parloir: only the first {done['rows']} rows (sql_rows_max)", file=sys.stderr)
+    if output:
+        print(f"{done['rows']} rows written to {output}", file=sys.stderr)
+    return DONE
+
+
+def _verify(settings: Settings, given: argparse.Namespace) -> int:
+    done = do(settings, "verify", {"pass_over": given.pass_over}, quiet=given.json)
+    if given.json:
+        print(json.dumps(done, indent=2))
+    elif "passed_over" in done:
+        print(f"passing over {done['passed_over']}: {done['note']}")
+    else:
+        for place, counted in _flat(done["counts"]):
+            print(f"{place}: " + ", ".join(f"{name} {value}" for name, value in counted.items()))
+        for problem in done["problems"]:
+            print(f"PROBLEM {problem}")
+        print("everything agrees" if done["ok"] else f"{len(done['problems'])} problems")
+    return DONE if done["ok"] else FAILED
+
+
+def _flat(counts: Json) -> Iterator[tuple[str, Json]]:
+    """What was counted, by place: `projection` holds places of its own."""
+    for place, counted in counts.items():
+        yield from (
+            ((f"{place} {within}", deeper) for within, deeper in counted.items())
+            if all(isinstance(value, dict) for value in counted.values())
+            else [(place, counted)]
+        )
+
+
+def _plain(settings: Settings, given: argparse.Namespace) -> int:
+    """Verbs whose result is a few counts: replay, rotate, rebuild."""
+    arguments = {
+        name: value
+        for name, value in vars(given).items()
+        if name not in ("verb", "json", "home", "debug") and value is not None
+    }
+    if "files" in arguments:
+        arguments["files"] = [str(Path(name).absolute()) for name in arguments["files"]]
+    done = do(settings, given.verb, arguments, quiet=given.json)
+    print(json.dumps(done) if given.json else ", ".join(f"{name} {value}" for name, value in done.items()))
+    return DONE
+
+
+def _serve(settings: Settings, given: argparse.Namespace) -> int:
+    wanted = serve.parts(given.only)
+    logs.to_file(settings)
+    say = Console(stderr=True)
+    with serve.sigterm_interrupts(), ExitStack() as closing:
+        if given.kafka:
+            settings = closing.enter_context(broker_verbs.with_kafka(settings))
+        bars = Bars(quiet=False)
+        closing.callback(bars.close)
+        house = closing.enter_context(House(settings, progress=lambda what: bars(what, 0, 0)))
+        if given.demo:
+            load_demo(house, bars)
+        serving = serve.Serving(house, wanted)
+        closing.callback(serving.close)
+        bars.close()
+        logging.getLogger("parloir").info("serving")
+        print(what_next(settings, demo=given.demo), flush=True)
+        name = serve.wait_for_signal()
+        say.print(f"parloir: stopping ({name})")
+    say.print("parloir: stopped")
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main() or DONE)
+
+__all__ = ["NOTHING_HELD", "main", "parser"]

@@ -1,0 +1,98 @@
+"""`parloir serve`: everything of one home in one process, until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from infra.control import Server
+from infra.house import House
+from infra.verbs import VERBS
+from vault.errors import BadInput
+from vault.registrar import RegistrarWorker
+
+log = logging.getLogger(__name__)
+
+PARTS = ("registrar", "projections")
+"""The parts that this version can run."""
+PLANNED = ("gateway", "nlu", "bot", "caller", "desk")
+
+Json = dict[str, Any]
+Progress = Callable[[str, int, int], None]
+
+
+def parts(only: str | None) -> set[str]:
+    """The parts that `--only` names. Raises `BadInput` for one that this version does not have."""
+    if not only:
+        return set(PARTS)
+    wanted = {name.strip() for name in only.split(",") if name.strip()}
+    for name in sorted(wanted - set(PARTS)):
+        known = "is not in this version yet" if name in PLANNED else "is unknown"
+        raise BadInput(f"the part {name} {known}", remedy=f"choose from {', '.join(PARTS)}")
+    return wanted
+
+
+class Serving:
+    """A house being served: its followers run, its socket answers."""
+
+    def __init__(self, house: House, wanted: set[str]) -> None:
+        self.house = house
+        self.requests = 0
+        self._registrar = RegistrarWorker(house.registrar, every_ms=house.settings.registrar_retry_ms)
+        if "registrar" in wanted:
+            self._registrar.start()
+        if "projections" in wanted:
+            house.projector.start()
+        self._server = Server(house.settings.home, self._answer)
+
+    def _answer(self, verb: str, arguments: Json, progress: Progress) -> Json:
+        if verb == "ping":
+            return {"verbs": sorted(VERBS)}
+        if verb not in VERBS:
+            raise BadInput(f"the serving process does not know {verb}", remedy="restart it with this program's version")
+        self.requests += 1
+        log.info("request", extra={"verb": verb})
+        return VERBS[verb](self.house, arguments, progress)
+
+    def close(self) -> None:
+        self._server.close()
+        self._registrar.close()
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """While a home is opened and filled, SIGTERM ends it as Ctrl-C does: what is open is closed again."""
+
+    def on_signal(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, on_signal)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def wait_for_signal() -> str:
+    """Blocks until SIGTERM or SIGINT; returns its name. A second one ends the process at once."""
+    told = threading.Event()
+    name: list[str] = []
+
+    def on_signal(number: int, _: object) -> None:
+        if told.is_set():
+            raise SystemExit(130)
+        name.append(signal.Signals(number).name)
+        told.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        while not told.wait(3600):
+            pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return name[0]

@@ -1,0 +1,1 @@
+"""Understanding: intents, entities and personal data in text. Imports `vault` only."""

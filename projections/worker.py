@@ -1,0 +1,323 @@
+"""The worker: follows both logs into the store, each partition in a thread, all of them through one writer.
+
+Decoding holds the interpreter's lock and DuckDB does not, so the writer has a thread of its own and stores one batch while the
+next is made. A record that cannot be passed stops its partition, is shown in `stopped`, and leaves the others alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from projections.rows import CONVERSATIONS, REGISTER, Batch, merged
+from projections.sources import ConversationSource, RegisterSource, Source
+from projections.store import Store
+from vault.conversations import Conversations
+from vault.errors import LogUnavailable, PartitionStopped, Unavailable, VaultError
+from vault.mapper import KeySource, SealingMapper
+from vault.register import Register
+
+log = logging.getLogger(__name__)
+
+Place = tuple[str, int]
+"""A log and a partition."""
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class ProjectionLimits:
+    """`batch_events`: most events, about, that a transaction of one partition stores. `queue_batches`: most batches made and not
+    stored yet. `poll_ms`: how long an idle read waits. `retry_ms`: pause after a failure. `stuck_ms`: how long catching up goes on
+    without anything coming."""
+
+    batch_events: int = 30_000
+    queue_batches: int = 4
+    poll_ms: int = 500
+    retry_ms: int = 500
+    stuck_ms: int = 30_000
+
+
+class Projector:
+    """Keeps a store at the end of both logs. Thread-safe.
+
+    Either `start` it, and it follows; or call `catch_up` when something is wanted of the store. `stopped` names the partitions
+    that cannot go on, and why.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        conversations: Conversations,
+        register: Register,
+        keys: KeySource,
+        mapper: SealingMapper,
+        limits: ProjectionLimits | None = None,
+    ) -> None:
+        self.store = store
+        self.conversations = conversations
+        self.register = register
+        self.keys = keys
+        self.mapper = mapper
+        self.limits = limits or ProjectionLimits()
+        self.stopped: dict[Place, PartitionStopped] = {}
+        self._sources = self.sources()
+        self._closing = threading.Event()
+        self._reading = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._writer = _Writer(store, self.limits)
+
+    def sources(self) -> dict[Place, Source]:
+        """Every partition of both logs, to be read anew from where the store stands."""
+        found: list[Source] = [
+            ConversationSource(number, self.store, self.conversations, self.keys)
+            for number in range(self.conversations.partitions)
+        ]
+        found += [RegisterSource(number, self.store, self.register) for number in range(self.register.partitions)]
+        return {(source.log, source.partition): source for source in found}
+
+    @property
+    def projected(self) -> int:
+        """Events stored by this process."""
+        return self._writer.stored
+
+    # Following
+
+    def start(self) -> None:
+        """Follows from now on, until `close`."""
+        with self._reading:
+            if self._threads or self._closing.is_set():
+                return
+            follow: list[list[Source]] = [
+                [source] for (name, _), source in self._sources.items() if name == CONVERSATIONS
+            ]
+            follow.append([source for (name, _), source in self._sources.items() if name == REGISTER])
+            for sources in follow:
+                name = f"projection-{sources[0].log}-{sources[0].partition}"
+                thread = threading.Thread(target=self._follow, args=(sources,), name=name, daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _follow(self, sources: Sequence[Source]) -> None:
+        limits = self.limits
+        going = list(sources)
+        while going and not self._closing.is_set():
+            idle = True
+            for source in list(going):
+                try:
+                    batch = self._read(source)
+                    if batch is not None:
+                        idle = False
+                        self._writer.put(batch)
+                except Unavailable as error:
+                    log.warning("projection waits", extra={"topic": source.log, "reason": str(error)})
+                    self._closing.wait(limits.retry_ms / 1_000)
+                except Exception as error:
+                    self._stop(source, error)
+                    going.remove(source)
+            if idle and len(sources) > 1:  # the register answers at once, so somebody has to wait
+                self._closing.wait(limits.poll_ms / 1_000)
+
+    def _stop(self, source: Source, error: Exception) -> None:
+        if isinstance(error, PartitionStopped):
+            stopped = error
+        else:  # the text of an unforeseen error may quote what a person wrote: only our own errors are shown
+            reason = str(error) if isinstance(error, VaultError) else type(error).__name__
+            stopped = PartitionStopped(
+                f"the projection of {source.log} partition {source.partition} stopped: {reason}",
+                partition=source.partition,
+                offset=self.store.position(source.log, source.partition) or 0,
+                remedy="run `parloir verify`, which says how to go on",
+            )
+        place = (source.log, source.partition)
+        if place not in self.stopped:
+            self.stopped[place] = stopped
+            log.error(
+                "projection stopped",
+                extra={
+                    "topic": source.log,
+                    "partition": source.partition,
+                    "offset": stopped.offset,
+                    "reason": str(stopped),
+                },
+            )
+        self._writer.notify()
+
+    # Catching up
+
+    def ends(self) -> dict[Place, int]:
+        """The ends of both logs as of now, as positions of the store."""
+        return {place: source.end() for place, source in self._sources.items() if place not in self.stopped}
+
+    def catch_up(
+        self, timeout_ms: int | None = None, progress: Progress = lambda done, total: None
+    ) -> dict[Place, int]:
+        """Brings the store to where both logs end when this is called. Returns its positions.
+
+        Partitions in `stopped` stay behind. Raises `LogUnavailable` when it takes longer than `timeout_ms` (default: as long as
+        it goes on).
+        """
+        deadline = None if timeout_ms is None else time.monotonic() + timeout_ms / 1_000
+        with self._reading:
+            ends = self.ends()
+            while not self._threads and not self._closing.is_set():
+                self._read_to(ends, deadline, progress)
+                self._writer.drain(deadline)
+                if self._reached(ends):
+                    break
+        self._writer.wait_for(lambda: self._closing.is_set() or self._reached(ends), deadline)
+        return self.store.positions()
+
+    def _read_to(self, ends: Mapping[Place, int], deadline: float | None, progress: Progress) -> None:
+        """Reads every partition to its end, one after the other, in this thread."""
+        starts = {place: self._sources[place].position() for place in ends}
+        total = sum(max(0, end - max(starts[place], 0)) for place, end in ends.items())
+        done = 0
+        for place, end in ends.items():
+            source, at = self._sources[place], starts[place]
+            since = time.monotonic()
+            while at < end and not self._closing.is_set():
+                try:
+                    batch = self._read(source, end)
+                except PartitionStopped as stopped:
+                    self._stop(source, stopped)
+                    break
+                if batch is not None:
+                    self._writer.put(batch)
+                    done += batch.spans[0].end - max(at, 0)
+                    progress(min(done, total), total)
+                    since = time.monotonic()
+                _check(deadline, since + self.limits.stuck_ms / 1_000)
+                at = source.position()
+
+    def _read(self, source: Source, upto: int | None = None) -> Batch | None:
+        place = (source.log, source.partition)
+        if place in self._writer.outrun:  # somebody else moved the store on, or put another one in its place
+            self._writer.drain(None)
+            self._writer.outrun.discard(place)
+            source.reset()
+        return source.read(self.limits.batch_events, self.limits.poll_ms, upto)
+
+    def _reached(self, ends: Mapping[Place, int]) -> bool:
+        positions = self.store.positions()
+        return all(place in self.stopped or positions.get(place, -1) >= end for place, end in ends.items())
+
+    def close(self) -> None:
+        """Stores what was read, and stops."""
+        self._closing.set()
+        for thread in self._threads:
+            thread.join()
+        self._writer.close()
+        for source in self._sources.values():
+            source.reset()
+
+
+class _Writer:
+    """Stores batches in a thread of its own, everything that is waiting as one transaction."""
+
+    def __init__(self, store: Store, limits: ProjectionLimits) -> None:
+        self._store = store
+        self._limits = limits
+        self._changed = threading.Condition()
+        self._waiting: list[Batch] = []
+        self._storing = False
+        self._closing = False
+        self._failed: Exception | None = None
+        self._thread: threading.Thread | None = None
+        self.outrun: set[Place] = set()
+        """Partitions of which a batch was refused, because the store does not stand where it begins."""
+        self.stored = 0
+        """Events stored."""
+
+    def put(self, batch: Batch) -> None:
+        """Hands a batch over; waits while too many are waiting."""
+        with self._changed:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="projection-writer", daemon=True)
+                self._thread.start()
+            self._wait(lambda: len(self._waiting) < self._limits.queue_batches, None)
+            self._waiting.append(batch)
+            self._changed.notify_all()
+
+    def drain(self, deadline: float | None) -> None:
+        """Waits until everything that was handed over is stored."""
+        with self._changed:
+            self._wait(lambda: not self._waiting and not self._storing, deadline)
+
+    def wait_for(self, condition: Callable[[], bool], deadline: float | None) -> None:
+        """Waits for a condition that storing, or `notify`, makes true."""
+        with self._changed:
+            self._wait(condition, deadline)
+
+    def _wait(self, condition: Callable[[], bool], deadline: float | None) -> None:
+        while not condition():
+            if self._failed:
+                raise self._failed
+            if self._closing:
+                return
+            _check(deadline)
+            self._changed.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        if self._failed:
+            raise self._failed
+
+    def notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closing)
+                if not self._waiting:
+                    return
+                batches, self._waiting = self._waiting, []
+                self._storing = True
+                self._changed.notify_all()
+            try:
+                self._store_all(batches)
+            except Exception as error:
+                log.exception("projection cannot be written")
+                with self._changed:
+                    self._failed = error
+            with self._changed:
+                self._storing = False
+                self._changed.notify_all()
+                if self._failed:
+                    return
+
+    def _store_all(self, batches: Sequence[Batch]) -> None:
+        batch = merged(batches)
+        while True:
+            try:
+                stored = self._store.write(batch)
+                break
+            except Unavailable as error:
+                if self._closing:  # not stored, and neither is its position: the next start reads it again
+                    return
+                log.warning("projection waits", extra={"reason": str(error)})
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closing, self._limits.retry_ms / 1_000)
+        if stored:
+            self.stored += batch.size
+        elif len(batches) > 1:
+            for each in batches:
+                self._store_all([each])
+        else:
+            self.outrun.update((span.log, span.partition) for span in batch.spans)
+
+    def close(self) -> None:
+        """Stores what was handed over, and ends."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+
+
+def _check(*deadlines: float | None) -> None:
+    if any(deadline is not None and time.monotonic() > deadline for deadline in deadlines):
+        raise LogUnavailable(
+            "the projection could not be brought to the ends of the logs in time", remedy="try again, or check the log"
+        )

@@ -1,0 +1,36 @@
+"""The few facts read out of a payload: the same that reading all of it gives."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from projections import facts
+from vault import codec
+from vault.errors import EventTampered
+
+NAMES = st.text(max_size=200)
+
+
+@given(language=NAMES, intent=NAMES, confidence=st.floats(0, 1), model=NAMES)
+def test_understanding_is_what_reading_the_whole_payload_gives(
+    language: str, intent: str, confidence: float, model: str
+) -> None:
+    written = {"language": language, "intent": intent, "confidence": confidence, "model": model}
+    payload = codec.encode("interaction.understood.1", {**written, "alternatives": [], "entities": [], "personal_data": []})
+    assert facts.understanding(payload) == (language.encode(), intent.encode(), confidence)
+
+
+@given(replies=st.lists(st.text(max_size=300), max_size=5), fallback=st.booleans())
+def test_a_fallback_is_found_behind_any_replies(replies: list[str], fallback: bool) -> None:
+    fields = {"replies": [{"text": text} for text in replies], "fallback": fallback, "assistant": "a", "effects": []}
+    payload = codec.encode("interaction.answered.1", {**fields, "dialogue_state": None})
+    assert facts.fell_back(payload) is fallback
+
+
+@pytest.mark.parametrize("read", [facts.understanding, facts.fell_back])
+@pytest.mark.parametrize("payload", [b"", b"\x04", b"\x04en", b"\x04en\x7e", b"\x80"])
+def test_a_payload_that_is_cut_short_is_tampered(read: object, payload: bytes) -> None:
+    with pytest.raises(EventTampered):
+        read(payload)  # type: ignore[operator]
