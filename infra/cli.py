@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing held. Errors are one line
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -75,6 +76,12 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--only", metavar="PARTS", help=f"run only these parts, comma-separated: {', '.join(serve.PARTS)}")
     one.add_argument("--demo", action="store_true", help="fill a new home with demonstration conversations first")
     one.add_argument("--kafka", action="store_true", help="keep the logs in a development Kafka, started if needed")
+
+    one.add_argument(
+        "--new-claims",
+        action="store_true",
+        help="go on although the claims of message ids are lost: a repeat may be stored twice",
+    )
 
     one = verb("replay", "stream recorded dialogues in as conversations")
     one.add_argument("files", nargs="+", metavar="FILE", help="JSON lines, gzip or not").complete = shtab.FILE  # type: ignore[attr-defined]
@@ -340,7 +347,12 @@ def _serve(settings: Settings, given: argparse.Namespace) -> int:
             settings = closing.enter_context(broker_verbs.with_kafka(settings))
         bars = Bars(quiet=False)
         closing.callback(bars.close)
-        house = closing.enter_context(House(settings, progress=lambda what: bars(what, 0, 0)))
+        house = closing.enter_context(House(settings, lambda what: bars(what, 0, 0), new_claims=given.new_claims))
+        # Collecting garbage walks everything that is alive, again and again as messages come in. What is open now stays; the rest
+        # is mostly freed by itself.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
         if given.demo:
             load_demo(house, bars)
         serving = serve.Serving(house, wanted)

@@ -44,8 +44,12 @@ log = logging.getLogger(__name__)
 class House:
     """Everything of one home, open. Use as a context manager."""
 
-    def __init__(self, settings: Settings, progress: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, settings: Settings, progress: Callable[[str], None] = lambda _: None, *, new_claims: bool = False
+    ) -> None:
+        """`new_claims`: an operator's decision to go on although the claims of message ids are lost."""
         self.settings = settings
+        self._new_claims = new_claims
         self._closing = ExitStack()
         self._projector: Projector | None = None
         self._lock = threading.Lock()
@@ -111,7 +115,7 @@ class House:
             keys = KeyStore.create(path, keks, **options)
         else:
             keks = KekDirectory.open(folder, identity.vault_id, PURPOSES)
-            keys = KeyStore.open(path, keks, **options)
+            keys = KeyStore.open(path, keks, new_claims=self._new_claims, **options)
         self._closing.callback(keys.close)
         return keks, keys
 

@@ -8,35 +8,49 @@ which never change once published. Avro 1.11: a long is a zigzag varint; a strin
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable, Mapping
 
 from vault.errors import EventTampered
+from vault.interaction import Answered, Understood
 
-_DOUBLE_SIZE = 8
+Facts = tuple[bytes | None, bytes | None, float | None, bool | None]
+"""Language and intent, as UTF-8, confidence, and whether the bot fell back; None where an event does not say."""
+
+NONE: Facts = (None, None, None, None)
+_FELL_BACK: Facts = (None, None, None, True)
+_DID_NOT_FALL_BACK: Facts = (None, None, None, False)
+
 _double = struct.Struct("<d").unpack_from
 
 
-def understanding(payload: bytes) -> tuple[bytes, bytes, float]:
-    """(language, intent, confidence) of an `interaction.understood.1` payload; the first two as UTF-8."""
+def of_understood(payload: bytes) -> Facts:
+    """Language, intent (None when nothing was understood) and confidence."""
     try:
         size = payload[0]
         if size < 0x80 and payload[(start := 1 + (size >> 1))] < 0x80:  # both shorter than 64 bytes, as ever
             end = start + 1 + (payload[start] >> 1)
-            return payload[1:start], payload[start + 1 : end], _double(payload, end)[0]
+            return payload[1:start], payload[start + 1 : end] or None, _double(payload, end)[0], None
         length, at = _long(payload, 0)
         language = payload[at : at + length]
         length, start = _long(payload, at + length)
         end = start + length
-        return language, payload[start:end], _double(payload, end)[0]
+        return language, payload[start:end] or None, _double(payload, end)[0], None
     except (IndexError, struct.error):
         raise EventTampered("a payload of interaction.understood.1 cannot be read") from None
 
 
-def fell_back(payload: bytes) -> bool:
-    """`fallback` of an `interaction.answered.1` payload: the bot did not understand and said so."""
+def of_answered(payload: bytes) -> Facts:
+    """Whether the bot did not understand, and said so."""
     first = payload[:1]
-    if first not in (b"\0", b"\1"):
-        raise EventTampered("a payload of interaction.answered.1 cannot be read")
-    return first == b"\1"
+    if first == b"\0":
+        return _DID_NOT_FALL_BACK
+    if first == b"\1":
+        return _FELL_BACK
+    raise EventTampered("a payload of interaction.answered.1 cannot be read")
+
+
+READERS: Mapping[str, Callable[[bytes], Facts]] = {Understood.TOPIC: of_understood, Answered.TOPIC: of_answered}
+"""By event topic; the others are not opened."""
 
 
 def _long(payload: bytes, at: int) -> tuple[int, int]:

@@ -8,25 +8,26 @@ that cannot be opened leaves its facts empty and is counted.
 from __future__ import annotations
 
 import struct
-from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from uuid import UUID
 
 import pyarrow as pa
 from cryptography.exceptions import InvalidTag
 from eventsourcing.persistence import Notification, StoredEvent
 
-from projections.facts import fell_back, understanding
+from projections.arrow import headers, names, numbers, texts, uuids
+from projections.facts import NONE, READERS, Facts
+from vault.commit import Packed
 from vault.conversations import Accepted
 from vault.errors import EventTampered
 from vault.fold import ERASED_TOPIC
 from vault.ids import KeyId
-from vault.interaction import Answered, Understood
 from vault.keys.model import Unreadable
 from vault.mapper import KeySource
-from vault.seal import CLEAR, NONCE_SIZE, TAG_SIZE, Dek, read_header
+from vault.seal import CLEAR, NONCE_SIZE, TAG_SIZE, person_of, read_header
 
 CONVERSATIONS = "conversations"
 REGISTER = "register"
@@ -40,13 +41,7 @@ _BARE = _FIXED + 32
 """Bytes of a header without the channel's name."""
 _SEAL = NONCE_SIZE + TAG_SIZE
 """Fewest bytes after a header."""
-_UNDERSTOOD, _ANSWERED = Understood.TOPIC, Answered.TOPIC
-
-_Facts = tuple[bytes | None, bytes | None, float | None, bool | None]
-_Row = tuple[int, int, bytes, int, str, bytes, int, _Facts]
-_NO_FACTS: _Facts = (None, None, None, None)
-_FELL_BACK: _Facts = (None, None, None, True)
-_DID_NOT_FALL_BACK: _Facts = (None, None, None, False)
+_SMALLEST = _BARE + _SEAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,33 +73,6 @@ class Batch:
         return int(self.events.num_rows + self.evidence.num_rows)
 
 
-def _uuids(values: Iterable[bytes], rows: int) -> pa.Array:
-    storage = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), rows, [None, pa.py_buffer(b"".join(values))])
-    return pa.ExtensionArray.from_storage(pa.uuid(), storage)
-
-
-def _fixed(values: Iterable[bytes], size: int, rows: int) -> pa.Array:
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), rows, [None, pa.py_buffer(b"".join(values))])
-
-
-def _times(values: Iterable[bytes], rows: int) -> pa.Array:
-    """Big-endian microseconds, as they stand in headers."""
-    numbers = array("q", b"".join(values))
-    numbers.byteswap()
-    return pa.Array.from_buffers(pa.timestamp("us", tz="UTC"), rows, [None, pa.py_buffer(numbers)])
-
-
-def _numbers(kind: pa.DataType, code: str, values: Iterable[int], rows: int) -> pa.Array:
-    return pa.Array.from_buffers(kind, rows, [None, pa.py_buffer(array(code, values))])
-
-
-def _names(values: Iterable[bytes], rows: int) -> pa.Array:
-    """UTF-8 of which few are different, each kept once."""
-    codes: dict[bytes, int] = {}
-    numbers = _numbers(pa.int32(), "i", [codes.setdefault(value, len(codes)) for value in values], rows)
-    return pa.DictionaryArray.from_arrays(numbers, pa.array([value.decode() for value in codes], pa.string()))
-
-
 class Columns:
     """Collects the events of one partition of the conversations. Not thread-safe."""
 
@@ -118,14 +86,19 @@ class Columns:
     def _begin(self, known: int | None, start: int) -> None:
         self.known = known
         self.end = start
-        self._rows: list[_Row] = []
-        self._deks: dict[bytes, Dek | None] = {}  # only for this batch, so that an erasure is honoured by the next one
-        self._why: dict[bytes, Unreadable] = {}
+        # By record its offset and the places in it of the events that count; by event what it holds, and its facts.
+        self._offsets: list[int] = []
+        self._indexes: list[Sequence[int]] = []
+        self._events: list[Packed] = []
+        self._facts: list[Facts] = []
+        # Only for this batch, so that an erasure is honoured by the next one.
+        self._decrypt: dict[bytes, Callable[[bytes, bytes, bytes], bytes] | None] = {}
+        self._why: dict[bytes, str] = {}
         self._erased: set[bytes] = set()
         self._unreadable: Counter[tuple[int, str, str]] = Counter()
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._events)
 
     @property
     def is_new(self) -> bool:
@@ -134,65 +107,75 @@ class Columns:
 
     def add(self, commits: Iterable[Accepted], end: int) -> None:
         """Takes accepted commits in, which were read up to `end`. Raises `EventTampered`, with all records before it taken in."""
-        rows, opened = self._rows, self._opened
-        append = rows.append
         for accepted in commits:
-            offset, void = accepted.offset, accepted.void
-            taken = len(rows)
+            commit = accepted.commit
+            packed: Sequence[Packed] = commit.packed
+            indexes: Sequence[int] = range(len(packed))
+            taken = len(self._facts)
             try:
-                for index, (originator, version, topic, state) in enumerate(accepted.commit.packed):
-                    if void and index in void:
-                        continue
-                    if topic == ERASED_TOPIC:
-                        self._erased.add(state[1:17])
-                        continue
-                    size = _BARE + state[_FIXED - 1] if len(state) >= _BARE else 0
-                    if len(state) < size + _SEAL or not size or state[0] != 1:
-                        size = _checked(state, topic)
-                    facts = _NO_FACTS
-                    if topic == _UNDERSTOOD:
-                        payload = opened(originator, version, topic, state, size)
-                        if payload is not None:
-                            language, intent, confidence = understanding(payload)
-                            facts = (language, intent or None, confidence, None)
-                    elif topic == _ANSWERED:
-                        payload = opened(originator, version, topic, state, size)
-                        if payload is not None:
-                            facts = _FELL_BACK if fell_back(payload) else _DID_NOT_FALL_BACK
-                    append((offset, index, originator, version, topic, state, size, facts))
+                if accepted.void or ERASED_TOPIC in commit.event_topics:
+                    indexes = self._standing(packed, accepted.void)
+                    packed = [packed[index] for index in indexes]
+                self._open(packed)
             except EventTampered:
-                self.end = offset
-                del rows[taken:]
+                self.end = accepted.offset
+                del self._facts[taken:]
                 raise
+            self._offsets.append(accepted.offset)
+            self._indexes.append(indexes)
+            self._events += packed
         self.end = end
 
-    def _opened(self, originator: bytes, version: int, topic: str, state: bytes, size: int) -> bytes | None:
-        key_id = state[size - 32 : size]
-        try:
-            dek = self._deks[key_id]
-        except KeyError:
-            dek = self._dek(key_id, state[1:17])
-        if dek is None:
-            self._unreadable[self._partition, topic, self._why[key_id].name.lower()] += 1
-            return None
-        try:
-            bound = self._bound[version, topic]
-        except KeyError:
-            bound = self._bound[version, topic] = version.to_bytes(4, "big") + topic.encode() + b"\0"
-        start = size + NONCE_SIZE
-        try:
-            return dek.aead.decrypt(state[size:start], state[start:], originator + bound + state[:size])
-        except InvalidTag:
-            raise EventTampered(f"event {UUID(bytes=originator)} version {version} does not open as written") from None
+    def _standing(self, packed: Sequence[Packed], void: frozenset[int]) -> list[int]:
+        """The events of a record that are projected; notes who was erased by it."""
+        standing = []
+        for index, (_, _, topic, state) in enumerate(packed):
+            if index in void:
+                continue
+            if topic == ERASED_TOPIC:
+                self._erased.add(person_of(state))
+            else:
+                standing.append(index)
+        return standing
 
-    def _dek(self, key_id: bytes, subject: bytes) -> Dek | None:
-        found = self._keys.opening(KeyId(key_id), UUID(bytes=subject), PURPOSE)
+    def _open(self, packed: Sequence[Packed]) -> None:
+        """Adds the facts of each event. The innermost loop: what it needs is at hand, and done in place."""
+        add, readers, keys, places = self._facts.append, READERS, self._decrypt, self._bound
+        for originator, version, topic, state in packed:
+            if len(state) < _SMALLEST or state[0] != 1 or len(state) < (size := state[_FIXED - 1] + _BARE) + _SEAL:
+                size = _checked(state, topic)
+            reader = readers.get(topic)
+            if reader is None:
+                add(NONE)
+                continue
+            key_id = state[size - 32 : size]
+            decrypt = keys[key_id] if key_id in keys else self._key(key_id, state)
+            if decrypt is None:
+                self._unreadable[self._partition, topic, self._why[key_id]] += 1
+                add(NONE)
+                continue
+            place = (version, topic)
+            bound = places.get(place)
+            if bound is None:
+                bound = places[place] = version.to_bytes(4, "big") + topic.encode() + b"\0"
+            start = size + NONCE_SIZE
+            try:
+                payload = decrypt(state[size:start], state[start:], originator + bound + state[:size])
+            except InvalidTag:
+                raise EventTampered(
+                    f"event {UUID(bytes=originator)} version {version} does not open as written"
+                ) from None
+            add(reader(payload))
+
+    def _key(self, key_id: bytes, state: bytes) -> Callable[[bytes, bytes, bytes], bytes] | None:
+        found = self._keys.opening(KeyId(key_id), UUID(bytes=person_of(state)), PURPOSE)
         if isinstance(found, Unreadable):
-            self._why[key_id] = found
-            self._deks[key_id] = None
+            self._why[key_id] = found.name.lower()
+            self._decrypt[key_id] = None
             return None
-        self._deks[key_id] = found
-        return found
+        decrypt: Callable[[bytes, bytes, bytes], bytes] = found.aead.decrypt
+        self._decrypt[key_id] = decrypt
+        return decrypt
 
     def take(self) -> Batch:
         """What was collected, with the span it covers; begins anew where that ends."""
@@ -202,26 +185,23 @@ class Columns:
         return batch
 
     def _table(self) -> pa.Table:
-        rows = len(self._rows)
+        events = self._events
+        rows = len(events)
         if not rows:
             return NO_EVENTS
-        offsets, indexes, originators, versions, topics, states, sizes, facts = zip(*self._rows, strict=True)
-        languages, intents, confidences, fallbacks = zip(*facts, strict=True)
+        offsets = chain.from_iterable(map(repeat, self._offsets, map(len, self._indexes)))
+        languages, intents, confidences, fallbacks = zip(*self._facts, strict=True)
         return pa.Table.from_arrays(
             [
                 pa.repeat(pa.scalar(self._partition, pa.uint16()), rows),
-                _numbers(pa.int64(), "q", offsets, rows),
-                _numbers(pa.uint32(), "I", indexes, rows),
-                _uuids(originators, rows),
-                _numbers(pa.uint32(), "I", versions, rows),
-                _names([topic.encode() for topic in topics], rows),
-                _uuids([state[1:17] for state in states], rows),
-                _times([state[17:25] for state in states], rows),
-                _names([state[_FIXED : size - 32] for state, size in zip(states, sizes, strict=True)], rows),
-                _fixed([state[size - 32 : size] for state, size in zip(states, sizes, strict=True)], 32, rows),
-                pa.array([state[size:] for state, size in zip(states, sizes, strict=True)], pa.binary()),
-                pa.array(languages, pa.binary()).cast(pa.string()),
-                pa.array(intents, pa.binary()).cast(pa.string()),
+                numbers(pa.int64(), "q", offsets, rows),
+                numbers(pa.uint32(), "I", chain.from_iterable(self._indexes), rows),
+                uuids(b"".join([event[0] for event in events]), rows),
+                numbers(pa.uint32(), "I", [event[1] for event in events], rows),
+                names([event[2] for event in events]),
+                *headers([event[3] for event in events]),
+                texts(languages),
+                texts(intents),
                 pa.array(confidences, pa.float64()),
                 pa.array(fallbacks, pa.bool_()),
             ],
@@ -270,19 +250,20 @@ EVIDENCE_COLUMNS = (
 def evidence(partition: int, known: int | None, start: int, notifications: Sequence[Notification]) -> Batch:
     """Accepted events of one partition of the register, ids from `start` on, as rows. Raises `EventTampered`."""
     rows = len(notifications)
-    states = [event.state for event in notifications]
-    sizes = [_checked(event.state, event.topic) for event in notifications]
+    for event in notifications:
+        _checked(event.state, event.topic)
+    said = headers([event.state for event in notifications])
     table = pa.Table.from_arrays(
         [
             pa.repeat(pa.scalar(partition, pa.uint16()), rows),
-            _numbers(pa.int64(), "q", [event.id for event in notifications], rows),
-            _uuids([event.originator_id.bytes for event in notifications], rows),  # type: ignore[union-attr]
-            _numbers(pa.uint32(), "I", [event.originator_version for event in notifications], rows),
-            _names([event.topic.encode() for event in notifications], rows),
-            _uuids([state[1:17] for state in states], rows),
-            _times([state[17:25] for state in states], rows),
-            _fixed([state[size - 32 : size] for state, size in zip(states, sizes, strict=True)], 32, rows),
-            pa.array([state[size:] for state, size in zip(states, sizes, strict=True)], pa.binary()),
+            numbers(pa.int64(), "q", [event.id for event in notifications], rows),
+            uuids(b"".join([event.originator_id.bytes for event in notifications]), rows),  # type: ignore[union-attr]
+            numbers(pa.uint32(), "I", [event.originator_version for event in notifications], rows),
+            names([event.topic for event in notifications]),
+            said.person,
+            said.happened_at,
+            said.key_id,
+            said.sealed,
         ],
         names=EVIDENCE_COLUMNS,
     )

@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from projections.rows import CONVERSATIONS, REGISTER, Batch, merged
@@ -30,11 +31,13 @@ Progress = Callable[[int, int], None]
 @dataclass(frozen=True)
 class ProjectionLimits:
     """`batch_events`: most events, about, that a transaction of one partition stores. `queue_batches`: most batches made and not
-    stored yet. `poll_ms`: how long an idle read waits. `retry_ms`: pause after a failure. `stuck_ms`: how long catching up goes on
-    without anything coming."""
+    stored yet. `readers`: how many partitions catching up reads at once. `poll_ms`: how long an idle read waits. `retry_ms`: pause
+    after a failure. `stuck_ms`: how long catching up goes on without anything coming.
+    """
 
     batch_events: int = 30_000
     queue_batches: int = 4
+    readers: int = 2
     poll_ms: int = 500
     retry_ms: int = 500
     stuck_ms: int = 30_000
@@ -171,26 +174,31 @@ class Projector:
         return self.store.positions()
 
     def _read_to(self, ends: Mapping[Place, int], deadline: float | None, progress: Progress) -> None:
-        """Reads every partition to its end, one after the other, in this thread."""
+        """Reads every partition to its end, a few at a time, so that one is decoded while another waits for the broker."""
         starts = {place: self._sources[place].position() for place in ends}
-        total = sum(max(0, end - max(starts[place], 0)) for place, end in ends.items())
-        done = 0
-        for place, end in ends.items():
-            source, at = self._sources[place], starts[place]
-            since = time.monotonic()
-            while at < end and not self._closing.is_set():
-                try:
-                    batch = self._read(source, end)
-                except PartitionStopped as stopped:
-                    self._stop(source, stopped)
-                    break
-                if batch is not None:
-                    self._writer.put(batch)
-                    done += batch.spans[0].end - max(at, 0)
-                    progress(min(done, total), total)
-                    since = time.monotonic()
-                _check(deadline, since + self.limits.stuck_ms / 1_000)
-                at = source.position()
+        behind = [place for place, end in ends.items() if starts[place] < end]
+        count = _Count(sum(ends[place] - max(starts[place], 0) for place in behind), progress)
+        with ThreadPoolExecutor(self.limits.readers, "projection-reader") as readers:
+            for reading in [
+                readers.submit(self._read_one, self._sources[place], starts[place], ends[place], deadline, count)
+                for place in behind
+            ]:
+                reading.result()
+
+    def _read_one(self, source: Source, at: int, end: int, deadline: float | None, count: _Count) -> None:
+        since = time.monotonic()
+        while at < end and not self._closing.is_set():
+            try:
+                batch = self._read(source, end)
+            except PartitionStopped as stopped:
+                self._stop(source, stopped)
+                return
+            if batch is not None:
+                self._writer.put(batch)
+                count.add(batch.spans[0].end - max(at, 0))
+                since = time.monotonic()
+            _check(deadline, since + self.limits.stuck_ms / 1_000)
+            at = source.position()
 
     def _read(self, source: Source, upto: int | None = None) -> Batch | None:
         place = (source.log, source.partition)
@@ -212,6 +220,21 @@ class Projector:
         self._writer.close()
         for source in self._sources.values():
             source.reset()
+
+
+class _Count:
+    """How far catching up is, over all partitions."""
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        self._total = total
+        self._done = 0
+        self._progress = progress
+        self._lock = threading.Lock()
+
+    def add(self, count: int) -> None:
+        with self._lock:
+            self._done = min(self._done + count, self._total)
+            self._progress(self._done, self._total)
 
 
 class _Writer:

@@ -123,10 +123,20 @@ class Intake:
     def _check(self, messages: Sequence[Message]) -> None:
         limit = self._message_bytes_max
         for number, message in enumerate(messages):
-            if len(message.text) * 4 > limit and len(message.text.encode()) > limit:
+            place = f"message {number} of {len(messages)}"
+            try:
+                size = len(message.text) if message.text.isascii() else len(message.text.encode())
+                for name in (message.channel, message.account, message.sender, message.message_id):
+                    if not name.isascii():
+                        name.encode()
+            except UnicodeEncodeError:
                 raise BadInput(
-                    f"message {number} of {len(messages)} on channel {message.channel} is longer than "
-                    f"message_bytes_max ({limit})",
+                    f"{place} holds half a surrogate pair, which is no character",
+                    remedy="see to the channel's adapter; nothing of the batch was stored",
+                ) from None
+            if size > limit:
+                raise BadInput(
+                    f"{place} on channel {message.channel} is longer than message_bytes_max ({limit})",
                     remedy="shorten it or raise the limit; nothing of the batch was stored",
                 )
 
@@ -141,10 +151,8 @@ class Intake:
         ends: dict[int, int] = {}
         claims: list[Claim] = []
         for draft, person in zip(drafts, people, strict=True):
-            message, draft.subject = draft.message, person.subject
-            draft.originator = keys.interaction_id(
-                message.channel, message.account, message.sender, message.message_id, draft.subject
-            )
+            draft.subject = person.subject
+            draft.originator = keys.interaction_id(draft.claim_id, draft.subject)
             number = draft.partition
             draft.based_on = end = ends.get(number, -1)
             if end < 0:

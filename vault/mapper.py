@@ -85,8 +85,11 @@ class SealingMapper(Mapper[UUID]):
         event: Any = domain_event
         topic = event.TOPIC
         kind = _KINDS[topic]
-        person = event.person
-        at_us = event.at_us if isinstance(event, ConversationEvent) else (event.timestamp - _EPOCH) // _MICROSECOND
+        person, channel = event.person, ""
+        if isinstance(event, ConversationEvent):
+            at_us, channel = event.at_us, event.channel
+        else:
+            at_us = (event.timestamp - _EPOCH) // _MICROSECOND
         dek, payload = None, b""
         if kind.sealed != "clear":
             dek = self._keys.sealing(person, at_us) if kind.sealed == "content" else self._keys.sealing_evidence(person)
@@ -101,7 +104,7 @@ class SealingMapper(Mapper[UUID]):
             event_topic=topic,
             person=person,
             at_us=at_us,
-            channel=event.channel if isinstance(event, ConversationEvent) else "",
+            channel=channel,
             dek=dek,
             payload=payload,
         )

@@ -103,7 +103,7 @@ class _Bench:
                 "SELECT count(*), count(*) FILTER (intent IS NOT NULL OR fallback IS NOT NULL) FROM event"
             ).fetchone()
         assert not projector.stopped, projector.stopped
-        assert events and facts == events // 3 * 2, "every fact was opened"
+        assert events and facts == events // 3 * 2, (events, facts)
         projector.close()
         store.close()
         conversations.close()

@@ -18,18 +18,20 @@ def test_understanding_is_what_reading_the_whole_payload_gives(
     language: str, intent: str, confidence: float, model: str
 ) -> None:
     written = {"language": language, "intent": intent, "confidence": confidence, "model": model}
-    payload = codec.encode("interaction.understood.1", {**written, "alternatives": [], "entities": [], "personal_data": []})
-    assert facts.understanding(payload) == (language.encode(), intent.encode(), confidence)
+    payload = codec.encode(
+        "interaction.understood.1", {**written, "alternatives": [], "entities": [], "personal_data": []}
+    )
+    assert facts.of_understood(payload) == (language.encode(), intent.encode() or None, confidence, None)
 
 
 @given(replies=st.lists(st.text(max_size=300), max_size=5), fallback=st.booleans())
-def test_a_fallback_is_found_behind_any_replies(replies: list[str], fallback: bool) -> None:
+def test_a_fallback_is_found_before_any_replies(replies: list[str], fallback: bool) -> None:
     fields = {"replies": [{"text": text} for text in replies], "fallback": fallback, "assistant": "a", "effects": []}
     payload = codec.encode("interaction.answered.1", {**fields, "dialogue_state": None})
-    assert facts.fell_back(payload) is fallback
+    assert facts.of_answered(payload) == (None, None, None, fallback)
 
 
-@pytest.mark.parametrize("read", [facts.understanding, facts.fell_back])
+@pytest.mark.parametrize("read", [facts.of_understood, facts.of_answered])
 @pytest.mark.parametrize("payload", [b"", b"\x04", b"\x04en", b"\x04en\x7e", b"\x80"])
 def test_a_payload_that_is_cut_short_is_tampered(read: object, payload: bytes) -> None:
     with pytest.raises(EventTampered):

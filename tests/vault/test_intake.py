@@ -17,8 +17,8 @@ from vault.interaction import Received
 from vault.keys import Claim
 
 
-def message(number: int = 1, sender: str = "visitor-1", text: str = "Bonjour", **more: object) -> Message:
-    options: dict[str, object] = {"channel": "web", "account": "site", "at_us": 1_700_000_000_000_000 + number}
+def message(number: int = 1, sender: str = "visitor-1", text: str = "Bonjour", **more: str) -> Message:
+    options: dict[str, str | int] = {"channel": "web", "account": "site", "at_us": 1_700_000_000_000_000 + number}
     options.update(more)
     return Message(sender=sender, message_id=f"m{number}", text=text, **options)  # type: ignore[arg-type]
 
@@ -101,7 +101,7 @@ def test_a_message_claimed_before_a_crash_and_never_appended_is_appended(vault: 
     keys = vault.keys
     person = keys.resolve("web", "visitor-1", partitions=PARTITIONS)
     claim_id = keys.claim_id("web", "site", "visitor-1", "m1")
-    originator = keys.interaction_id("web", "site", "visitor-1", "m1", person.subject)
+    originator = keys.interaction_id(claim_id, person.subject)
     keys.claim([Claim(claim_id, originator, partition_of(person.subject), 0)])
     (receipt,) = vault.intake.receive([message()])
     assert not receipt.repeated
@@ -177,6 +177,13 @@ def test_a_message_over_the_limit_is_refused_and_nothing_of_its_batch_is_stored(
     assert received(vault) == []
     vault.intake.receive([message(2, text="é" * 500)])
     assert len(received(vault)) == 1
+
+
+@pytest.mark.parametrize("field", ["text", "sender"])
+def test_what_is_no_text_is_refused_and_nothing_of_its_batch_is_stored(vault: Vault, field: str) -> None:
+    with pytest.raises(BadInput, match="message 1 of 2 holds half a surrogate pair"):
+        vault.intake.receive([message(1), message(2, **{field: "\ud800"})])
+    assert received(vault) == []
 
 
 def test_message_ids_are_the_channels_own_and_do_not_meet_across_channels_accounts_or_senders(vault: Vault) -> None:

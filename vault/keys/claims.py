@@ -155,7 +155,7 @@ class Claims:
         try:
             with self._transaction() as c:
                 day = self._day()
-                states = [[_claim(c, claim, day) for claim in turn.claims] for turn in turns]
+                states = [_claim_all(c, turn.claims, day) for turn in turns]
                 self._prune(c, sum(len(turn.claims) for turn in turns))
         except BaseException as error:
             for turn in turns:
@@ -252,12 +252,27 @@ class _Turn:
         self.error: VaultError | None = None
 
 
+_INSERT = "INSERT INTO claim VALUES (?, ?, ?, ?, 0, ?) ON CONFLICT DO NOTHING"
+
+
+def _row(claim: Claim, day: int) -> tuple[bytes, bytes, int, int, int]:
+    return (claim.claim_id, claim.originator.bytes, claim.partition, claim.end, day)
+
+
+def _claim_all(c: sqlite3.Connection, claims: Sequence[Claim], day: int) -> list[ClaimState]:
+    """Most messages are new, and then one statement makes all the rows; when any was claimed before, each is asked for."""
+    before = c.total_changes
+    c.execute("SAVEPOINT all_new")
+    c.executemany(_INSERT, [_row(claim, day) for claim in claims])
+    all_new = c.total_changes - before == len(claims)
+    if not all_new:
+        c.execute("ROLLBACK TO all_new")
+    c.execute("RELEASE all_new")
+    return [NEW_CLAIM] * len(claims) if all_new else [_claim(c, claim, day) for claim in claims]
+
+
 def _claim(c: sqlite3.Connection, claim: Claim, day: int) -> ClaimState:
-    made = c.execute(
-        "INSERT INTO claim VALUES (?, ?, ?, ?, 0, ?) ON CONFLICT DO NOTHING",
-        (claim.claim_id, claim.originator.bytes, claim.partition, claim.end, day),
-    ).rowcount
-    if made:
+    if c.execute(_INSERT, _row(claim, day)).rowcount:
         return NEW_CLAIM
     originator, partition, end, done = c.execute(
         "SELECT originator, partition, log_end, done FROM claim WHERE claim_id = ?", (claim.claim_id,)
@@ -277,12 +292,12 @@ def _again(error: BaseException) -> VaultError:
 
 def _connect(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=busy_timeout_ms / 1_000, isolation_level=None, check_same_thread=False)
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY", "cache_size=-16384"):
+    for pragma in ("page_size=512", "journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY", "cache_size=-16384"):
         connection.execute(f"PRAGMA {pragma}").fetchone()
     return connection
 
 
 REMEDY = (
-    "restore claims.db from beside the key store as it was when last closed, or open the key store with new claims, knowing that a "
-    "message which a channel repeats from before may then be stored twice"
+    "restore claims.db from beside the key store as it was when last closed, or run `parloir serve --new-claims`, knowing that "
+    "a message which a channel repeats from before may then be stored twice"
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from vault.errors import BadInput, KeyTampered, PersonUnknown
@@ -35,7 +35,7 @@ class People:
     """The people a key store knows. Thread-safe."""
 
     def __init__(
-        self, database: Database, keks: KekDirectory, index: KeyedIndex, cache: LeasedCache[bytes, Person]
+        self, database: Database, keks: KekDirectory, index: KeyedIndex, cache: LeasedCache[Name, Person]
     ) -> None:
         self._database = database
         self._keks = keks
@@ -46,29 +46,26 @@ class People:
         """The person behind each name, made if unknown, all in one transaction. A name twice is one person."""
         if not 0 < partitions <= PARTITIONS_MAX:
             raise BadInput(f"{partitions} is no number of partitions", remedy=f"1 to {PARTITIONS_MAX}")
-        entries = [self._index.entry(channel, external_id) for channel, external_id in names]
-        found: dict[bytes, Person] = {}
-        unknown: dict[bytes, Name] = {}
-        for entry, name in zip(entries, names, strict=True):
-            person = self._cache.get(entry)
-            if person is None:
-                unknown[entry] = name
-            else:
-                found[entry] = person
-        if unknown:
-            found |= self._load_or_make(unknown, partitions)
-        return [found[entry] for entry in entries]
+        cached = self._cache.get
+        people = [cached(name) for name in names]
+        unknown = dict.fromkeys(name for name, person in zip(names, people, strict=True) if person is None)
+        if not unknown:
+            return people  # type: ignore[return-value]
+        made = self._load_or_make(unknown, partitions)
+        return [person or made[name] for name, person in zip(names, people, strict=True)]
 
-    def _load_or_make(self, unknown: dict[bytes, Name], partitions: int) -> dict[bytes, Person]:
+    def _load_or_make(self, names: Iterable[Name], partitions: int) -> dict[Name, Person]:
         drops = self._cache.drops
+        unknown = {self._index.entry(*name): name for name in names}
         with self._database.reading() as c:
             found = {entry: person for entry in unknown if (person := self._load(c, entry)) is not None}
         if len(found) < len(unknown):
             with self._database.writing() as c:
                 found |= self._make(c, {entry: unknown[entry] for entry in unknown if entry not in found}, partitions)
-        for entry, person in found.items():
-            self._cache.put(entry, Person(person.subject, person.case), person.subject.int, drops)
-        return found
+        people = {unknown[entry]: person for entry, person in found.items()}
+        for name, person in people.items():
+            self._cache.put(name, Person(person.subject, person.case), person.subject.int, drops)
+        return people
 
     def _make(self, c: sqlite3.Connection, unknown: dict[bytes, Name], partitions: int) -> dict[bytes, Person]:
         people: dict[bytes, Person] = {}

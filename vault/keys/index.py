@@ -1,8 +1,8 @@
 """Keyed hashes: how people, cases and messages are found without their names standing anywhere.
 
-HMAC-SHA-256 under the vault's index secret, cut to 16 bytes. Every part is preceded by its length (4 bytes, big-endian), the first
-part is what the hash is for; so no two different things are ever the same bytes, and no hash serves in another's place. Without
-the secret, which is in the KEK folder, nobody can recompute or test a guess.
+HMAC-SHA-256 under the vault's index secret, cut to 16 bytes, over parts written as netstrings (length in decimal digits, `:`, the
+bytes). The first part is what the hash is for; so no two different things are ever the same bytes, and no hash serves in another's
+place. Without the secret, which is in the KEK folder, nobody can recompute or test a guess.
 """
 
 from __future__ import annotations
@@ -43,16 +43,13 @@ class KeyedIndex:
         """Of a message, whoever its sender is by now."""
         return self._hash(b"parloir claim 1", channel.encode(), account.encode(), sender.encode(), message_id.encode())
 
-    def interaction(self, channel: str, account: str, sender: str, message_id: str, subject: UUID) -> UUID:
-        """Of a message of this person: another person under the same name never gets the same."""
-        parts = (channel.encode(), account.encode(), sender.encode(), message_id.encode(), subject.bytes)
-        return UUID(bytes=self._hash(b"parloir interaction 1", *parts))
+    def interaction(self, claim: bytes, subject: UUID) -> UUID:
+        """Of a message, by the hash that claims it, of this person: another person under the same name never gets the same."""
+        return UUID(bytes=self._hash(b"parloir interaction 1", claim, subject.bytes))
 
     def check(self) -> str:
         """Tells this secret from any other without telling what it is."""
         return self._hash(b"parloir check 1").hex()
 
     def _hash(self, *parts: bytes) -> bytes:
-        return hmac.digest(self._secret, b"".join([len(part).to_bytes(4, "big") + part for part in parts]), "sha256")[
-            :SIZE
-        ]
+        return hmac.digest(self._secret, b"".join([b"%d:%b" % (len(part), part) for part in parts]), "sha256")[:SIZE]

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, NewType
+from typing import Any, NamedTuple, NewType
 from uuid import UUID
 
 from vault.errors import BadInput
@@ -20,14 +21,20 @@ Month = NewType("Month", int)
 """A calendar month, UTC: year times 12, plus 0 for January to 11 for December."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_US = 86_400_000_000
 
 
 def month_of(at_us: int) -> Month:
     """The calendar month that a time lies in. Raises `BadInput` for a time before the year 1 or after 9999."""
+    return _month_of_day(at_us // _DAY_US)
+
+
+@lru_cache(maxsize=4_096)
+def _month_of_day(day: int) -> Month:
     try:
-        at = _EPOCH + timedelta(microseconds=at_us)
+        at = _EPOCH + timedelta(days=day)
     except OverflowError:
-        raise BadInput(f"{at_us} is no time in microseconds since 1970") from None
+        raise BadInput(f"day {day} since 1970 is in no year that has a calendar") from None
     return Month(at.year * 12 + at.month - 1)
 
 
@@ -135,8 +142,7 @@ Change = Give | Withdraw | Restrict | Lift | EraseApplied
 # Claims of message ids
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A message about to be appended as `originator`. `end`: the log's end that its writer has searched to."""
 
     claim_id: bytes
@@ -145,8 +151,7 @@ class Claim:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimState:
+class ClaimState(NamedTuple):
     """What was known of a claim. Neither new nor done is pending: look in the log from `end` on."""
 
     is_new: bool

@@ -60,7 +60,7 @@ class KeyStore:
         self._claims = claims
         self._keks = keks
         self._index = KeyedIndex(keks.secret("index"))
-        self._resolved: LeasedCache[bytes, Person] = LeasedCache(cache_entries, lease_seconds, clock)
+        self._resolved: LeasedCache[Name, Person] = LeasedCache(cache_entries, lease_seconds, clock)
         self._people = People(database, keks, self._index, self._resolved)
         self._chapters = Chapters(
             database, keks, self._index, cache_entries=cache_entries, lease_seconds=lease_seconds, clock=clock
@@ -220,8 +220,9 @@ class KeyStore:
     def claim_id(self, channel: str, account: str, sender: str, message_id: str) -> bytes:
         return self._index.claim(channel, account, sender, message_id)
 
-    def interaction_id(self, channel: str, account: str, sender: str, message_id: str, subject: UUID) -> UUID:
-        return self._index.interaction(channel, account, sender, message_id, subject)
+    def interaction_id(self, claim_id: bytes, subject: UUID) -> UUID:
+        """Of a message of this person: the same for whoever takes it in, and another for another person under the same name."""
+        return self._index.interaction(claim_id, subject)
 
     def claim(self, claims: Sequence[Claim]) -> list[ClaimState]:
         """Claims all of them in one transaction: `NEW_CLAIM` for who is first, otherwise what is known of it."""

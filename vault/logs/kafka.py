@@ -20,6 +20,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from vault.errors import LogMismatch, LogUnavailable
 from vault.log import Raw
+from vault.logs.batches import lean
 from vault.logs.limit import RECORD_BYTES_MAX, refuse_large
 
 FETCH_BYTES = 4 * 1024 * 1024
@@ -231,11 +232,13 @@ class _KafkaTail:
                 enable_auto_commit=False,
                 max_partition_fetch_bytes=FETCH_BYTES,
                 fetch_max_wait_ms=500,
+                retry_backoff_ms=10,  # how long the first poll sleeps, until the client knows where the partition is
                 max_poll_records=10_000,
                 allow_auto_create_topics=False,
                 metrics_enabled=False,
                 reconnect_backoff_max_ms=1_000,
             )
+            lean(self._consumer)
             self._consumer.assign([self._place])
             self._consumer.seek(self._place, start)
         except kafka_errors.KafkaError as error:
@@ -251,7 +254,10 @@ class _KafkaTail:
             ) from error
         except kafka_errors.KafkaError as error:
             raise _away(self._cluster, error) from error
-        return [Raw(record.offset, record.value) for record in polled.get(self._place, ())]
+        records = polled.get(self._place, [])
+        if records and type(records[0]) is not Raw:
+            return [Raw(record.offset, record.value) for record in records]
+        return records
 
     def seek(self, offset: int) -> None:
         self._consumer.seek(self._place, offset)

@@ -60,7 +60,7 @@ def test_claim_id_is_of_the_message_and_interaction_id_also_of_the_person(store:
     message = ("web", "shop", "s1", "m1")
     assert store.claim_id(*message) == home.open().claim_id(*message)
     assert len(store.claim_id(*message)) == 16
-    ids = {store.interaction_id(*message, p.subject) for p in (person, other)}
+    ids = {store.interaction_id(store.claim_id(*message), p.subject) for p in (person, other)}
     assert len(ids) == 2
     parts = [store.claim_id(*changed) for changed in itertools.permutations(message)]
     assert len(set(parts)) == 24

@@ -1,0 +1,157 @@
+"""Effects beside the fold, over every log: many at once, each once in the log, through crashes, twins and failures."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from eventsourcing.persistence import StoredEvent
+
+from tests.contracts.events import NOTED, begin, event, everything
+from vault.conversations import Accepted, Conversations
+from vault.effects import EffectLimits, Effects, Wanted
+from vault.errors import SubjectErased
+from vault.ids import new_id
+from vault.interaction import companion_id
+
+SUBJECT = new_id(0)
+RETURNED = "test.returned.1"
+LIMITS = EffectLimits(concurrency=8, queue_max=20, retry_ms=20, poll_ms=50)
+
+
+def wanted(accepted: Accepted) -> list[Wanted]:
+    """Every noted event wants one call."""
+    return [
+        Wanted(companion_id(noted.originator_id, RETURNED), noted)  # type: ignore[arg-type]
+        for noted in accepted.standing()
+        if noted.topic == NOTED
+    ]
+
+
+class Outside:
+    """What is called; counts who called with what, and can hold its answer back or fail."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[UUID] = Counter()
+        self.answering = threading.Event()
+        self.answering.set()
+        self.failures = 0
+        self.lock = threading.Lock()
+        self.at_once = 0
+        self.most_at_once = 0
+
+    def carry_out(self, effect: Wanted) -> StoredEvent:
+        with self.lock:
+            self.calls[effect.outcome] += 1
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+            fails = self.failures > 0
+            self.failures -= fails
+        try:
+            assert self.answering.wait(20)
+            if fails:
+                raise ConnectionError("with words that somebody said")
+            return event(SUBJECT, effect.outcome, topic=RETURNED)
+        finally:
+            with self.lock:
+                self.at_once -= 1
+
+
+def append(conversations: Conversations, count: int) -> list[StoredEvent]:
+    partition = conversations.partition(0)
+    stored = [event(SUBJECT) for _ in range(count)]
+    partition.append([begin(s, partition.catch_up()) for s in stored])
+    return stored
+
+
+def outcomes(conversations: Conversations, count: int) -> Counter[UUID]:
+    """The outcomes that stand, once there are `count`."""
+    partition = conversations.partition(0)
+    found: Sequence[UUID] = []
+    for _ in range(200):
+        end = partition.catch_up()
+        found = [e.originator_id for a in everything(partition) for e in a.standing() if e.topic == RETURNED]  # type: ignore[misc]
+        if len(found) >= count:
+            return Counter(found)
+        partition.advance(end, 100)
+    raise AssertionError(f"{len(found)} of {count} returned")
+
+
+def of(stored: Sequence[StoredEvent]) -> Counter[UUID]:
+    return Counter(companion_id(s.originator_id, RETURNED) for s in stored)  # type: ignore[arg-type]
+
+
+def test_effects_are_carried_out_many_at_once_and_each_has_one_outcome(opened: Callable[..., Conversations]) -> None:
+    conversations, outside = opened(), Outside()
+    outside.answering.clear()
+    effects = Effects(conversations.partition(0), wanted, outside.carry_out, limits=LIMITS)
+    effects.start()
+    stored = append(conversations, 30)
+    for _ in range(400):
+        if outside.most_at_once == 8:
+            break
+        threading.Event().wait(0.02)
+    outside.answering.set()
+    assert outcomes(conversations, 30) == of(stored)
+    effects.close()
+    assert outside.most_at_once == 8
+    assert set(outside.calls.values()) == {1}
+
+
+def test_a_restart_begins_only_what_has_no_outcome(opened: Callable[..., Conversations]) -> None:
+    conversations = opened()
+    first = Outside()
+    effects = Effects(conversations.partition(0), wanted, first.carry_out, limits=LIMITS)
+    effects.start()
+    done = append(conversations, 5)
+    outcomes(conversations, 5)
+    effects.close()
+    left = append(conversations, 3)
+    again = Outside()
+    effects = Effects(opened().partition(0), wanted, again.carry_out, limits=LIMITS)
+    effects.start()
+    assert outcomes(conversations, 8) == of([*done, *left])
+    effects.close()
+    assert again.calls == of(left)
+
+
+def test_twins_may_both_call_but_one_outcome_stands(opened: Callable[..., Conversations]) -> None:
+    writing, outside = opened(), Outside()
+    twins = [Effects(opened().partition(0), wanted, outside.carry_out, limits=LIMITS) for _ in range(2)]
+    for twin in twins:
+        twin.start()
+    stored = append(writing, 12)
+    outcomes(writing, 12)
+    for twin in twins:
+        twin.close()
+    assert outcomes(writing, 12) == of(stored)
+
+
+def test_an_effect_that_fails_is_tried_again_and_delays_no_other(opened: Callable[..., Conversations]) -> None:
+    conversations, outside = opened(), Outside()
+    outside.failures = 3
+    effects = Effects(conversations.partition(0), wanted, outside.carry_out, limits=LIMITS)
+    effects.start()
+    stored = append(conversations, 6)
+    assert outcomes(conversations, 6) == of(stored)
+    effects.close()
+    assert sum(outside.calls.values()) == 9
+
+
+def test_an_effect_for_a_person_who_was_erased_ends(opened: Callable[..., Conversations]) -> None:
+    conversations = opened()
+    begun = threading.Event()
+
+    def carry_out(effect: Wanted) -> StoredEvent:
+        begun.set()
+        raise SubjectErased(f"{effect.outcome}")
+
+    effects = Effects(conversations.partition(0), wanted, carry_out, limits=LIMITS)
+    effects.start()
+    append(conversations, 1)
+    assert begun.wait(20)
+    effects.close()
+    assert not effects._open
+    assert not conversations.partition(0).advance(1, 100)
