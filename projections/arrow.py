@@ -46,18 +46,18 @@ def headers(states: Sequence[bytes]) -> Headers:
             found = tuple(pc.if_else(is_here, new, old) for new, old in zip(here, found, strict=True))
     channel, key_id, sealed = found or (whole, whole, whole)
     return Headers(
-        person=uuids(_data(pc.binary_slice(whole, 1, 17)), rows),
-        happened_at=_times(_data(pc.binary_slice(whole, 17, 25)), rows),
+        person=uuids(_data(pc.binary_slice(whole, 1, 17), 16 * rows), rows),
+        happened_at=_times(_data(pc.binary_slice(whole, 17, 25), 8 * rows), rows),
         channel=channel.cast(pa.string()).dictionary_encode(),
         key_id=key_id,
         sealed=sealed,
     )
 
 
-def _data(values: pa.Array) -> bytes:
-    """The bytes of all values, one after the other."""
+def _data(values: pa.Array, size: int) -> bytes:
+    """The bytes of all values, one after the other: `size` of them."""
     data = values.buffers()[2]
-    return b"" if data is None else data.to_pybytes()
+    return b"" if data is None else data.slice(0, size).to_pybytes()
 
 
 def uuids(sixteens: bytes, rows: int) -> pa.Array:

@@ -42,6 +42,7 @@ _BARE = _FIXED + 32
 _SEAL = NONCE_SIZE + TAG_SIZE
 """Fewest bytes after a header."""
 _SMALLEST = _BARE + _SEAL
+_RANGES = tuple(range(size) for size in range(8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,22 +108,24 @@ class Columns:
 
     def add(self, commits: Iterable[Accepted], end: int) -> None:
         """Takes accepted commits in, which were read up to `end`. Raises `EventTampered`, with all records before it taken in."""
+        note_offset, note_indexes, facts = self._offsets.append, self._indexes.append, self._facts
         for accepted in commits:
-            commit = accepted.commit
-            packed: Sequence[Packed] = commit.packed
-            indexes: Sequence[int] = range(len(packed))
-            taken = len(self._facts)
+            packed = accepted.commit.packed
+            taken = len(facts)
             try:
-                if accepted.void or ERASED_TOPIC in commit.event_topics:
-                    indexes = self._standing(packed, accepted.void)
+                if accepted.void or not self._open(packed):
+                    del facts[taken:]
+                    indexes: Sequence[int] = self._standing(packed, accepted.void)
                     packed = [packed[index] for index in indexes]
-                self._open(packed)
+                    self._open(packed)
+                else:
+                    indexes = _RANGES[len(packed)] if len(packed) < len(_RANGES) else range(len(packed))
             except EventTampered:
                 self.end = accepted.offset
-                del self._facts[taken:]
+                del facts[taken:]
                 raise
-            self._offsets.append(accepted.offset)
-            self._indexes.append(indexes)
+            note_offset(accepted.offset)
+            note_indexes(indexes)
             self._events += packed
         self.end = end
 
@@ -138,14 +141,16 @@ class Columns:
                 standing.append(index)
         return standing
 
-    def _open(self, packed: Sequence[Packed]) -> None:
-        """Adds the facts of each event. The innermost loop: what it needs is at hand, and done in place."""
+    def _open(self, packed: Sequence[Packed]) -> bool:
+        """Adds the facts of each event. The innermost loop: what it needs is at hand, and done in place. False at an `Erased`."""
         add, readers, keys, places = self._facts.append, READERS, self._decrypt, self._bound
         for originator, version, topic, state in packed:
             if len(state) < _SMALLEST or state[0] != 1 or len(state) < (size := state[_FIXED - 1] + _BARE) + _SEAL:
                 size = _checked(state, topic)
             reader = readers.get(topic)
             if reader is None:
+                if topic == ERASED_TOPIC:
+                    return False
                 add(NONE)
                 continue
             key_id = state[size - 32 : size]
@@ -166,6 +171,7 @@ class Columns:
                     f"event {UUID(bytes=originator)} version {version} does not open as written"
                 ) from None
             add(reader(payload))
+        return True
 
     def _key(self, key_id: bytes, state: bytes) -> Callable[[bytes, bytes, bytes], bytes] | None:
         found = self._keys.opening(KeyId(key_id), UUID(bytes=person_of(state)), PURPOSE)

@@ -83,7 +83,8 @@ class ConversationSource:
         try:
             while len(columns) < events_max and (upto is None or reader.next_offset < upto):
                 at = reader.next_offset
-                commits = reader.read(READ_RECORDS, timeout_ms if upto is not None or at == before else 0)
+                limit = min(READ_RECORDS, events_max - len(columns))
+                commits = reader.read(limit, timeout_ms if upto is not None or at == before else 0)
                 if not commits and reader.next_offset == at:
                     break
                 columns.add(commits, reader.next_offset)

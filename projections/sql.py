@@ -2,7 +2,8 @@
 
 Whoever may ask is trusted with pseudonymous facts, not with the machine. Five walls, each enough against reading a file: the store's
 connection cannot reach the file system nor be configured; only a statement that DuckDB itself can write out as a SELECT is taken;
-its tree may name table functions of a short list only; it runs in a read-only transaction; and it is interrupted when its time is up.
+its tree may call functions of a list only (projections/sql_functions.py); it runs in a read-only transaction; and it is interrupted
+when its time is up.
 """
 
 from __future__ import annotations
@@ -23,19 +24,13 @@ import duckdb
 import pyarrow as pa
 from pyarrow import parquet
 
-from projections import tables
+from projections import sql_functions, tables
 from projections.store import Store
 from vault.errors import BadInput
 
 QUERY_CHARS_MAX = 20_000
 RESULT_BYTES_MAX = 64 * 1024 * 1024
-TABLE_FUNCTIONS = frozenset(
-    {"range", "generate_series", "unnest", "repeat_row", "duckdb_tables", "duckdb_columns", "duckdb_views"}
-)
-"""Table functions that a query may use: they make numbers, or tell the tables and their comments."""
-REFUSED_FUNCTIONS = frozenset(
-    {"getenv", "getvariable", "current_setting", "query", "query_table", "read_text", "read_blob"}
-)
+TRY = f"query {', '.join(tables.NAMES)}"
 FORMATS = ("table", "csv", "json", "parquet")
 _CELL_CHARS = 60
 _STEP_ROWS = 2_048  # DuckDB's own vector: what is fetched at once before it is weighed
@@ -100,16 +95,28 @@ def _check(cursor: Any, text: str) -> None:
     tree = json.loads(written)
     if tree["error"]:
         raise BadInput("this kind of SELECT is not allowed", remedy="write it without PIVOT, parameters or extensions")
+    joined, recursive = 0, False
+    in_from: set[int] = set()
     for node in _nodes(tree["statements"]):
-        kind = node.get("type")
+        kind, name = str(node.get("type", "")), str(node.get("function_name", "")).lower()
         if kind == "TABLE_FUNCTION":
+            in_from.add(id(node["function"]))
             name = str(node["function"].get("function_name", "")).lower()
-            if name not in TABLE_FUNCTIONS:
-                raise BadInput(f"the table function {name} is not allowed", remedy=f"query {', '.join(tables.NAMES)}")
-        elif kind == "FUNCTION" and str(node.get("function_name", "")).lower() in REFUSED_FUNCTIONS:
-            raise BadInput(f"the function {node['function_name']} is not allowed")
-        elif kind == "BASE_TABLE" and ("/" in (name := str(node.get("table_name", ""))) or "." in name):
-            raise BadInput("files cannot be queried", remedy=f"query {', '.join(tables.NAMES)}")
+            if name not in sql_functions.TABLES:
+                raise BadInput(f"the table function {name} is not allowed", remedy=TRY)
+        elif kind == "BASE_TABLE" and ("/" in (table := str(node.get("table_name", ""))) or "." in table):
+            raise BadInput("files cannot be queried", remedy=TRY)
+        elif kind == "LAMBDA":
+            raise BadInput("lambdas are not allowed")
+        elif any(isinstance(value, str) and len(value) > sql_functions.CONSTANT_CHARS_MAX for value in node.values()):
+            raise BadInput(f"a constant is longer than {sql_functions.CONSTANT_CHARS_MAX} characters")
+        elif name and name not in sql_functions.ALLOWED and id(node) not in in_from:
+            raise BadInput(f"the function {name} is not one of those that a query may use")
+        if name in sql_functions.JOINING or kind == "ARRAY_CONSTRUCTOR":
+            joined += max(len(node.get(place) or ()) for place in ("arguments", "children"))
+        recursive = recursive or kind == "RECURSIVE_CTE_NODE"
+    if joined > (0 if recursive else sql_functions.JOINED_MAX):
+        raise BadInput("too much is joined (||, concat, lists)", remedy="join less, and nothing in a recursive query")
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
 
@@ -29,8 +29,7 @@ MAC_SIZE = 32
 _LOG_ID_END = 17
 _NOT_A_FOLLOWERS = bytes(4)
 """Avro of no follower, no `after`, no `upto` and no tracking."""
-_EVENT = struct.Struct("16sBB")
-"""An event's originator, and the first bytes of its version and of its topic's length."""
+_ID_SIZE = 16
 _VERSION_MAX = (1 << 31) - 1
 
 
@@ -43,17 +42,21 @@ class Events(Sequence[StoredEvent]):
 
     __slots__ = ("_made", "packed")
 
+    packed: tuple[Packed, ...]
+    _made: tuple[StoredEvent, ...]
+
     def __init__(self, packed: tuple[Packed, ...]) -> None:
         self.packed = packed
-        self._made: tuple[StoredEvent, ...] | None = None
 
     def _all(self) -> tuple[StoredEvent, ...]:
-        if self._made is None:
+        try:
+            return self._made
+        except AttributeError:
             self._made = tuple(
                 StoredEvent(uuid_of(originator), version, event_topic, state)
                 for originator, version, event_topic, state in self.packed
             )
-        return self._made
+            return self._made
 
     def __len__(self) -> int:
         return len(self.packed)
@@ -229,24 +232,23 @@ def _read(record: bytes, end: int) -> Commit:
     if count < 0:
         raise _Malformed
     packed: list[Packed] = []
-    add, unpack, text = packed.append, _EVENT.unpack_from, _text
+    add, heads = packed.append, _HEADS
     for _ in range(count):
-        originator, version, length = unpack(record, at)
-        if (version | length) & 0x81 == 0:  # both take one byte and are not negative, as nearly always
-            version, length, at = version >> 1, length >> 1, at + 18
+        head_at = at + _ID_SIZE
+        # Version, length of the topic and topic are the same few bytes again and again, if the lengths take one byte each.
+        head = record[head_at : head_at + 2 + (record[head_at + 1] >> 1)]
+        known = heads.get(head) or _read_head(record, head_at)
+        length_at = head_at + known[2]
+        low, high = record[length_at], record[length_at + 1]
+        if low & 0x81 == 0x80 and high < 0x80:  # two bytes and not negative: 64 to 8,191 bytes of state
+            state_at = length_at + 2
+            state_end = state_at + (high << 6 | (low & 0x7F) >> 1)
         else:
-            version, at = _read_long(record, at + 16)
-            length, at = _read_long(record, at)
-        topic_end = at + length
-        length, high = record[topic_end], record[topic_end + 1]
-        if length & 0x81 == 0x80 and high < 0x80:  # two bytes and not negative: 64 to 8,191 bytes of state
-            length, state_at = high << 6 | (length & 0x7F) >> 1, topic_end + 2
-        else:
-            length, state_at = _read_long(record, topic_end)
-        state_end = state_at + length
-        if not at <= topic_end < state_at <= state_end <= end:
+            length, state_at = _read_long(record, length_at)
+            state_end = state_at + length
+        if not state_at <= state_end <= end:
             raise _Malformed
-        add((originator, version, text(record[at:topic_end]), record[state_at:state_end]))
+        add((record[at:head_at], known[0], known[1], record[state_at:state_end]))
         at = state_end
     if count:
         if record[at] != 0:
@@ -254,7 +256,49 @@ def _read(record: bytes, end: int) -> Commit:
         at += 1
     if at != end:
         raise _Malformed
-    return Commit(Events(tuple(packed)), based_on, follower, after, upto, tracking)
+    return _commit(tuple(packed), based_on, follower, after, upto, tracking)
+
+
+def _commit(
+    packed: tuple[Packed, ...],
+    based_on: int | None,
+    follower: str | None,
+    after: int | None,
+    upto: int | None,
+    tracking: tuple[Tracking, ...],
+) -> Commit:
+    """`Commit(Events(packed), …)` in half the time that a frozen dataclass takes to make one."""
+    commit = _new(Commit)
+    _set_events(commit, Events(packed))
+    _set_based_on(commit, based_on)
+    _set_follower(commit, follower)
+    _set_after(commit, after)
+    _set_upto(commit, upto)
+    _set_tracking(commit, tracking)
+    return commit
+
+
+_new = object.__new__
+_set_events, _set_based_on, _set_follower, _set_after, _set_upto, _set_tracking = (
+    getattr(Commit, field.name).__set__ for field in fields(Commit)
+)
+
+
+def _read_head(record: bytes, at: int) -> tuple[int, str, int]:
+    """The version and the topic of the event whose head begins at `at`, and how many bytes that takes."""
+    version, length_at = _read_long(record, at)
+    length, topic_at = _read_long(record, length_at)
+    topic_end = topic_at + length
+    if length < 0 or topic_end > len(record):
+        raise _Malformed
+    known = (version, _text(record[topic_at:topic_end]), topic_end - at)
+    if topic_at == at + 2 and len(_HEADS) < _HEADS_MAX:
+        _HEADS[record[at:topic_end]] = known
+    return known
+
+
+_HEADS: dict[bytes, tuple[int, str, int]] = {}
+_HEADS_MAX = 1024
 
 
 def _read_tracking(record: bytes, at: int, count: int, end: int) -> tuple[tuple[Tracking, ...], int]:

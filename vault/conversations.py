@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -281,6 +281,39 @@ class Reader:
         self.close()
 
 
+class Appending:
+    """Commits on their way to several partitions: what is started first travels while the next is being sealed.
+
+    `finish` has to be called in any case; it waits for all that was started.
+    """
+
+    def __init__(self, conversations: Conversations) -> None:
+        self._conversations = conversations
+        self._started: list[tuple[ConversationPartition, Started]] = []
+        self._problem: VaultError | None = None
+
+    def start(self, number: int, commits: Sequence[Commit]) -> None:
+        """Sends, without waiting. Does nothing once anything has failed; `finish` says what."""
+        if self._problem is None:
+            try:
+                partition = self._conversations.partition(number)
+                self._started.append((partition, partition.start(commits)))
+            except VaultError as error:
+                self._problem = error
+
+    def finish(self) -> list[list[tuple[int, Judged]]]:
+        """For each `start`, in order, what `ConversationPartition.append` returns. Raises the first error when all are through."""
+        outcomes: list[list[tuple[int, Judged]]] = []
+        for partition, started in self._started:
+            try:
+                outcomes.append(partition.finish(started))
+            except VaultError as error:
+                self._problem = self._problem or error
+        if self._problem:
+            raise self._problem
+        return outcomes
+
+
 class Conversations:
     """All partitions of the conversations that this process has to do with, opened on first use."""
 
@@ -332,27 +365,9 @@ class Conversations:
             )
             return found
 
-    def append(self, commits: Mapping[int, Sequence[Commit]]) -> dict[int, list[tuple[int, Judged]]]:
-        """Appends to several partitions at once; by partition, what `ConversationPartition.append` returns.
-
-        When one fails the others are waited for all the same, and then its error is raised.
-        """
-        started: list[tuple[int, Started]] = []
-        outcomes: dict[int, list[tuple[int, Judged]]] = {}
-        problem: VaultError | None = None
-        for number, sent in commits.items():
-            try:
-                started.append((number, self.partition(number).start(sent)))
-            except VaultError as error:
-                problem = error
-        for number, sent_off in started:
-            try:
-                outcomes[number] = self.partition(number).finish(sent_off)
-            except VaultError as error:
-                problem = problem or error
-        if problem:
-            raise problem
-        return outcomes
+    def appending(self) -> Appending:
+        """For appending to several partitions at once, bit by bit."""
+        return Appending(self)
 
     def catch_up(self) -> dict[int, PartitionStopped]:
         """Folds every partition to its end as of now. Returns those that cannot be, with why."""

@@ -9,7 +9,8 @@ VaultError
 │   ├── KeysRefused       KEK folder missing, too open, or of another vault
 │   └── LogMismatch       the log is not the one this vault was made with
 ├── Unavailable           try again later: broker away, store locked, disk full
-│   ├── LogUnavailable    says what is known to be stored, what is known not to be, and what is unknown
+│   ├── LogUnavailable    says what is known to be stored, what is known not to be, and what is unknown;
+│   │                     the register's recorders raise it as `RegisterUnavailable` (vault/recorder.py)
 │   └── KeysUnavailable
 ├── Tampered              bytes are not what was written: names the place
 │   ├── EventTampered     a sealed event does not open as written

@@ -25,6 +25,9 @@ from vault.mapper import SealingMapper
 ATTEMPTS_MAX = 8
 """How often one message is tried when the log refuses it; each time means that somebody else moved on meanwhile."""
 
+SEALED_AT_ONCE = 500
+"""Messages that are sealed before they are sent, so that they travel while the next are sealed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -206,43 +209,56 @@ class Intake:
     def _send(self, drafts: Sequence[_Draft]) -> None:
         """Seals and appends. A draft that is accepted gets its receipt; the others are looked at again."""
         self._keys.prepare([(draft.subject, draft.message.at_us) for draft in drafts])
-        sent: dict[int, list[_Draft]] = {}
-        commits: dict[int, list[Commit]] = {}
+        appending = self._conversations.appending()
+        sent: list[tuple[int, list[_Draft]]] = []
+        try:
+            for at in range(0, len(drafts), SEALED_AT_ONCE):
+                for number, sealed in self._sealed(drafts[at : at + SEALED_AT_ONCE]).items():
+                    appending.start(number, [commit for _, commit in sealed])
+                    sent.append((number, [draft for draft, _ in sealed]))
+        finally:
+            outcomes = appending.finish()
+        for (number, of), judgements in zip(sent, outcomes, strict=True):
+            for draft, (offset, judged) in zip(of, judgements, strict=True):
+                if judged.verdict is Verdict.ACCEPTED and not judged.void:
+                    draft.receipt = Receipt(draft.originator, draft.subject, number, offset, False)
+                elif judged.void:
+                    self._keys.drop(draft.subject)
+
+    def _sealed(self, drafts: Sequence[_Draft]) -> dict[int, list[tuple[_Draft, Commit]]]:
+        """Commits by partition; without those of people who were erased meanwhile."""
+        commits: dict[int, list[tuple[_Draft, Commit]]] = {}
         for draft in drafts:
             try:
                 commit = Commit(self._seal(draft), based_on=draft.based_on)
             except SubjectErased:
                 self._keys.drop(draft.subject)
                 continue
-            number = draft.partition
-            sent.setdefault(number, []).append(draft)
-            commits.setdefault(number, []).append(commit)
-        for number, outcomes in self._conversations.append(commits).items():
-            for draft, (offset, judged) in zip(sent[number], outcomes, strict=True):
-                if judged.verdict is Verdict.ACCEPTED and not judged.void:
-                    draft.receipt = Receipt(draft.originator, draft.subject, number, offset, False)
-                elif judged.void:
-                    self._keys.drop(draft.subject)
+            commits.setdefault(draft.partition, []).append((draft, commit))
+        return commits
 
     def _seal(self, draft: _Draft) -> tuple[StoredEvent, ...]:
         message, subject = draft.message, draft.subject
-        received = Received(
-            originator_id=draft.originator,
-            originator_version=1,
-            subject=subject,
-            at_us=message.at_us,
-            channel=message.channel,
-            account=message.account,
-            sender=message.sender,
-            message_id=message.message_id,
-            text=message.text,
-            locale=message.locale,
+        received = self._mapper.seal_fields(  # without an event object, since every message comes this way
+            Received.TOPIC,
+            draft.originator,
+            1,
+            subject,
+            message.at_us,
+            message.channel,
+            {
+                "account": message.account,
+                "sender": message.sender,
+                "message_id": message.message_id,
+                "text": message.text,
+                "locale": message.locale,
+            },
         )
-        to_stored = self._mapper.to_stored_event
         if message.and_then is None:
-            return (to_stored(received),)
+            return (received,)
+        to_stored = self._mapper.to_stored_event
         more = message.and_then(InteractionId(draft.originator), SubjectId(subject))
-        return (to_stored(received), *(to_stored(event) for event in more))
+        return (received, *(to_stored(event) for event in more))
 
 
 _NOT_YET = UUID(int=0)

@@ -6,7 +6,7 @@ that cannot be opened is a value (`Closed`) to whoever reads a stream, and an er
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -83,24 +83,39 @@ class SealingMapper(Mapper[UUID]):
     def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
         """Raises `SubjectErased` when the person is fenced."""
         event: Any = domain_event
-        topic = event.TOPIC
-        kind = _KINDS[topic]
-        person, channel = event.person, ""
+        kind = _KINDS[event.TOPIC]
+        channel = ""
         if isinstance(event, ConversationEvent):
             at_us, channel = event.at_us, event.channel
         else:
             at_us = (event.timestamp - _EPOCH) // _MICROSECOND
+        fields = {name: getattr(event, name) for name in kind.names}
+        for name in kind.uuids:
+            if fields[name] is not None:
+                fields[name] = fields[name].bytes
+        return self.seal_fields(
+            event.TOPIC, event.originator_id, event.originator_version, event.person, at_us, channel, fields
+        )
+
+    def seal_fields(
+        self,
+        topic: str,
+        originator_id: UUID,
+        version: int,
+        person: UUID,
+        at_us: int,
+        channel: str,
+        fields: Mapping[str, Any],
+    ) -> StoredEvent:
+        """The same without an event object, from the payload's fields; ids among them as 16 bytes."""
+        sealed = _KINDS[topic].sealed
         dek, payload = None, b""
-        if kind.sealed != "clear":
-            dek = self._keys.sealing(person, at_us) if kind.sealed == "content" else self._keys.sealing_evidence(person)
-            fields = {name: getattr(event, name) for name in kind.names}
-            for name in kind.uuids:
-                if fields[name] is not None:
-                    fields[name] = fields[name].bytes
+        if sealed != "clear":
+            dek = self._keys.sealing(person, at_us) if sealed == "content" else self._keys.sealing_evidence(person)
             payload = codec.encode(topic, fields)
         return seal(
-            originator_id=event.originator_id,
-            version=event.originator_version,
+            originator_id=originator_id,
+            version=version,
             event_topic=topic,
             person=person,
             at_us=at_us,

@@ -32,7 +32,10 @@ VERSIONS_MAX = 50_000
 Ids = Sequence[int]
 """Notification ids of an accepted commit's events."""
 
-_FOLDED = """CREATE TABLE IF NOT EXISTS folded (log BLOB, fold_version INTEGER, next_offset INTEGER)"""
+_NOT_TORN = ("full", "locked", "disk I/O", "unable to open", "readonly")
+"""In what SQLite says when a state cannot be used now, and may be sound."""
+
+_FOLDED = "CREATE TABLE IF NOT EXISTS folded (log BLOB, fold_version INTEGER, next_offset INTEGER)"
 _INSERT = "INSERT INTO stored_events (rowid, originator_id, originator_version, topic, state) VALUES (?, ?, ?, ?, ?)"
 
 
@@ -73,7 +76,9 @@ class RegisterState:
     def _open_or_make(self) -> None:
         try:
             fits = self._open()
-        except (DatabaseError, sqlite3.DatabaseError):
+        except DatabaseError as error:
+            if any(reason in str(error) for reason in _NOT_TORN):
+                raise
             fits = False
         if not fits:
             self._throw_away()

@@ -6,15 +6,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -32,16 +31,7 @@ ROUNDS = 3
 """Of each side, in turn, so that neither has the machine for itself at a better time."""
 
 
-@dataclass(frozen=True)
-class Compared:
-    """A figure and its baseline, in the same unit."""
-
-    figure: float
-    baseline: float
-
-    @property
-    def ratio(self) -> float:
-        return self.figure / self.baseline
+Figures = dict[str, float]
 
 
 def _event(originator: UUID, version: int) -> StoredEvent:
@@ -100,12 +90,12 @@ def _kafka(broker: Broker, folder: Path) -> InfrastructureFactory[object]:  # ty
     )
 
 
-def against_postgres(
-    broker: Broker, postgres: services.Postgres, folder: Path, *, writers: int = WRITERS, commits: int = 6_400
-) -> Compared:
-    """Commits a second: vault.kafka, eventsourcing.postgres. Medians of rounds taken in turn."""
+def bench_writers(
+    broker: Broker, postgres: services.Postgres, *, writers: int = WRITERS, commits: int = 6_400
+) -> Figures:
+    """Commits a second of many writers: vault.kafka, eventsourcing.postgres. Medians of rounds taken in turn."""
     with ExitStack() as closing:
-        ours = _kafka(broker, folder)
+        ours = _kafka(broker, Path(closing.enter_context(tempfile.TemporaryDirectory())))
         closing.callback(ours.close)
         theirs: InfrastructureFactory[object] = InfrastructureFactory.construct(  # type: ignore[type-var]
             {**postgres.environment, "POSTGRES_POOL_SIZE": str(writers), "POSTGRES_CONN_MAX_AGE": ""}
@@ -118,13 +108,13 @@ def against_postgres(
         for _ in range(ROUNDS):
             for side, recorder in sides.items():
                 rates[side].append(commits_per_second(recorder, writers=writers, commits=commits))
-    return Compared(statistics.median(rates["ours"]), statistics.median(rates["theirs"]))
+    return _compared("kafka_commits_per_second", rates["ours"], "postgres_commits_per_second", rates["theirs"])
 
 
-def against_produce(broker: Broker, folder: Path, *, commits: int = 1_000) -> Compared:
+def bench_one_writer(broker: Broker, *, commits: int = 1_000) -> Figures:
     """Milliseconds, p50, of one commit by one thread, and of one raw acknowledged produce of a record of the same size."""
     with ExitStack() as closing:
-        ours = _kafka(broker, folder)
+        ours = _kafka(broker, Path(closing.enter_context(tempfile.TemporaryDirectory())))
         closing.callback(ours.close)
         recorder = ours.application_recorder()
         topic, record = f"bench-{uuid4().hex[:12]}", b"\x5a" * (STATE_BYTES + 120)
@@ -144,29 +134,25 @@ def against_produce(broker: Broker, folder: Path, *, commits: int = 1_000) -> Co
         for _ in range(ROUNDS):
             for act, found in medians.items():
                 found.append(median_ms(act, commits // ROUNDS))
-    return Compared(statistics.median(medians[commit]), statistics.median(medians[produce]))
+    return _compared("commit_p50_ms", medians[commit], "raw_produce_p50_ms", medians[produce])
 
 
-def main() -> int:
-    with tempfile.TemporaryDirectory() as name, ExitStack() as closing:
-        folder = Path(name)
-        broker = Broker(folder / "broker", fetch(services.CACHE))
+def _compared(ours: str, figures: list[float], theirs: str, baselines: list[float]) -> Figures:
+    figure, baseline = statistics.median(figures), statistics.median(baselines)
+    return {ours: figure, theirs: baseline, "ratio": figure / baseline}
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as closing:
+        broker = Broker(Path(folder), fetch(services.CACHE))
         closing.callback(broker.stop)
         broker.start()
         postgres = services.Postgres()
         closing.callback(postgres.stop)
-        rates = against_postgres(broker, postgres, folder)
-        print(
-            f"register commits/s, {WRITERS} writers: vault.kafka {rates.figure:,.0f}, "
-            f"eventsourcing.postgres {rates.baseline:,.0f}, ratio {rates.ratio:.2f} (must be at least 3)"
-        )
-        delays = against_produce(broker, folder)
-        print(
-            f"one register commit, one thread, p50: vault.kafka {delays.figure:.2f} ms, "
-            f"raw acknowledged produce {delays.baseline:.2f} ms, ratio {delays.ratio:.2f} (must be at most 1.5)"
-        )
-    return 0 if rates.ratio >= 3 and delays.ratio <= 1.5 else 1
+        figures = {"64 writers (ratio: at least 3)": bench_writers(broker, postgres)}
+        figures["one writer (ratio: at most 1.5)"] = bench_one_writer(broker)
+        print(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -344,6 +344,22 @@ def test_a_torn_state_is_made_again(rig: Rig, damage: str) -> None:
     assert again.insert_events([event(uuid4(), 1)]) == [61]
 
 
+def test_a_state_that_cannot_be_written_now_is_not_thrown_away(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.open("state").insert_events([event(uuid4(), 1)])
+    rig.close()
+    monkeypatch.setattr("eventsourcing.sqlite.SQLITE3_DEFAULT_LOCK_TIMEOUT", 0.1)
+    path = rig.state_file("state")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LogUnavailable, match="locked; see that no other program has it open"):
+            rig.open("state")
+        assert other.execute("SELECT count(*) FROM stored_events").fetchone() == (1,)
+    assert path.exists()
+    again = rig.open("state")
+    assert again.register.state.last_id == 1, "nothing was folded again"
+
+
 def test_a_state_has_one_owner(rig: Rig) -> None:
     rig.open("state")
     with pytest.raises(HomeBusy):

@@ -32,15 +32,15 @@ CLAIMS_AT_ONCE = 20_000
 """Most claims that share a transaction."""
 PRUNED_AT_ONCE = 1_000
 """Rows that one step of pruning looks at."""
-CLAIM_ID_SIZE = 16
 DAY_SECONDS = 86_400
 
 _SCHEMA = """
 CREATE TABLE meta (id BLOB NOT NULL, generation INTEGER NOT NULL);
--- log_end: up to where its writer had searched the log. day: of the last change, days since 1970.
+-- log_end: up to where its writer had searched the log. day: of the last change, days since 1970. In the order of arrival, so that
+-- what is claimed together is finished in the same few pages; only the index on the random hashes lies all over the file.
 CREATE TABLE claim (
-    claim_id BLOB PRIMARY KEY, originator BLOB NOT NULL, partition INTEGER NOT NULL, log_end INTEGER NOT NULL,
-    done INTEGER NOT NULL, day INTEGER NOT NULL) WITHOUT ROWID;
+    id INTEGER PRIMARY KEY, claim_id BLOB NOT NULL UNIQUE, originator BLOB NOT NULL, partition INTEGER NOT NULL,
+    log_end INTEGER NOT NULL, done INTEGER NOT NULL, day INTEGER NOT NULL);
 """
 
 
@@ -67,9 +67,7 @@ class Claims:
         self._line = threading.Lock()
         self._waiting: list[_Turn] = []
         self._unpruned = 0
-        self._pruned_to = os.urandom(
-            CLAIM_ID_SIZE
-        )  # anywhere: or a process that restarts often would see only the first
+        self._pruned_to = 0
 
     @classmethod
     def create(cls, path: Path, claims_id: UUID, options: ClaimOptions) -> Claims:
@@ -182,14 +180,16 @@ class Claims:
     def complete(self, claim_ids: Iterable[bytes]) -> None:
         """Marks claims as done. Not synced by itself: one that a power cut takes back is pending, and is searched for again."""
         day = self._day()
-        rows = [(day, claim_id) for claim_id in claim_ids]
-        if not rows:
+        done = list(claim_ids)
+        if not done:
             return
         with self._writing, translated(self.path):
             self._connection.execute("PRAGMA synchronous=NORMAL")
             try:
                 with self._transaction() as c:
-                    c.executemany("UPDATE claim SET done = 1, day = ? WHERE claim_id = ?", rows)
+                    for at in range(0, len(done), _AT_ONCE):
+                        some = done[at : at + _AT_ONCE]
+                        c.execute(_DONE_MANY if len(some) == _AT_ONCE else _done(len(some)), (day, *some))
             finally:
                 self._connection.execute("PRAGMA synchronous=FULL")
 
@@ -200,11 +200,11 @@ class Claims:
             return
         self._unpruned = 0
         rows = c.execute(
-            "SELECT claim_id, done AND day < ? FROM claim WHERE claim_id > ? ORDER BY claim_id LIMIT ?",
+            "SELECT id, done AND day < ? FROM claim WHERE id > ? ORDER BY id LIMIT ?",
             (self._day() - self._retention_days, self._pruned_to, PRUNED_AT_ONCE),
         ).fetchall()
-        c.executemany("DELETE FROM claim WHERE claim_id = ?", [row[:1] for row in rows if row[1]])
-        self._pruned_to = rows[-1][0] if len(rows) == PRUNED_AT_ONCE else b""
+        c.executemany("DELETE FROM claim WHERE id = ?", [row[:1] for row in rows if row[1]])
+        self._pruned_to = rows[-1][0] if len(rows) == PRUNED_AT_ONCE else 0
 
     def _day(self) -> int:
         return int(self._now() // DAY_SECONDS)
@@ -252,7 +252,17 @@ class _Turn:
         self.error: VaultError | None = None
 
 
-_INSERT = "INSERT INTO claim VALUES (?, ?, ?, ?, 0, ?) ON CONFLICT DO NOTHING"
+def _insert(rows: int) -> str:
+    return f"INSERT INTO claim VALUES {', '.join(['(NULL, ?, ?, ?, ?, 0, ?)'] * rows)} ON CONFLICT DO NOTHING"  # noqa: S608 (question marks)
+
+
+def _done(rows: int) -> str:
+    return f"UPDATE claim SET done = 1, day = ? WHERE claim_id IN ({', '.join('?' * rows)})"  # noqa: S608 (question marks)
+
+
+# One statement for many rows: each statement lets go of the interpreter's lock and waits to get it back.
+_AT_ONCE = 250
+_INSERT, _INSERT_MANY, _DONE_MANY = _insert(1), _insert(_AT_ONCE), _done(_AT_ONCE)
 
 
 def _row(claim: Claim, day: int) -> tuple[bytes, bytes, int, int, int]:
@@ -263,7 +273,10 @@ def _claim_all(c: sqlite3.Connection, claims: Sequence[Claim], day: int) -> list
     """Most messages are new, and then one statement makes all the rows; when any was claimed before, each is asked for."""
     before = c.total_changes
     c.execute("SAVEPOINT all_new")
-    c.executemany(_INSERT, [_row(claim, day) for claim in claims])
+    for at in range(0, len(claims), _AT_ONCE):
+        some = claims[at : at + _AT_ONCE]
+        values = [value for claim in some for value in _row(claim, day)]
+        c.execute(_INSERT_MANY if len(some) == _AT_ONCE else _insert(len(some)), values)
     all_new = c.total_changes - before == len(claims)
     if not all_new:
         c.execute("ROLLBACK TO all_new")
@@ -292,7 +305,13 @@ def _again(error: BaseException) -> VaultError:
 
 def _connect(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=busy_timeout_ms / 1_000, isolation_level=None, check_same_thread=False)
-    for pragma in ("page_size=512", "journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY", "cache_size=-16384"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "temp_store=MEMORY",
+        "cache_size=-16384",
+        "wal_autocheckpoint=8000",
+    ):
         connection.execute(f"PRAGMA {pragma}").fetchone()
     return connection
 

@@ -13,15 +13,18 @@ length of the value and value, number of headers and headers; lengths, deltas an
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from ssl import SSLWantReadError, SSLWantWriteError
 from typing import Any
 
 from kafka.consumer.fetcher import Fetcher
-from kafka.errors import CorruptRecordError
+from kafka.errors import CorruptRecordError, KafkaConnectionError
 
 from vault.log import Raw
 
 _HEADER_SIZE = 61
 _PLAIN_MAGIC = 2
+_RECEIVE_BYTES = 512 * 1024
 _NOT_PLAIN = 0x27
 """Bits of a batch's attributes: compressed (three), control (one)."""
 
@@ -57,24 +60,23 @@ class LeanRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
 
 def raws(batch: bytes, base: int, count: int) -> list[Raw]:
     """The records of an uncompressed batch whose CRC was checked. Raises `CorruptRecordError`."""
-    found = []
+    found: list[Raw] = []
     at = _HEADER_SIZE
-    new = Raw._make
+    add, new = found.append, tuple.__new__
     try:
         for _ in range(count):
-            size, at = _varint(batch, at)
-            end = at + size
-            at += 1
+            begin = at
+            while batch[at] >= 0x80:  # the record's length, which its parts say too
+                at += 1
+            at += 2  # its last byte, and the attributes
             while batch[at] >= 0x80:  # the timestamp
                 at += 1
-            at += 1
-            delta = batch[at]
+            delta = batch[at + 1]
             if delta < 0x80:
-                delta, at = delta >> 1, at + 1
+                delta, at = delta >> 1, at + 2
             else:
-                delta, at = _varint(batch, at)
-            size = batch[at]
-            if size == 1:  # no key, as ever
+                delta, at = _varint(batch, at + 1)
+            if batch[at] == 1:  # no key, as ever
                 at += 1
             else:
                 size, at = _varint(batch, at)
@@ -84,13 +86,16 @@ def raws(batch: bytes, base: int, count: int) -> list[Raw]:
                 size, at = high << 6 | (low & 0x7F) >> 1, at + 2
             else:
                 size, at = _varint(batch, at)
-            value = batch[at : at + size] if size >= 0 else None
-            if size > end - at:
-                raise CorruptRecordError(f"a record at offset {base + delta} is longer than its batch")
-            found.append(new((base + delta, value)))
-            at = end
+            end = at + size if size >= 0 else at
+            add(new(Raw, (base + delta, batch[at:end] if size >= 0 else None)))
+            if batch[end]:  # headers
+                size, at = _varint(batch, begin)
+                end = at + size - 1
+            at = end + 1
     except IndexError:
-        raise CorruptRecordError(f"the batch at offset {base} is cut short") from None
+        at = len(batch) + 1
+    if at > len(batch):
+        raise CorruptRecordError(f"the batch at offset {base} is cut short")
     return found
 
 
@@ -107,9 +112,36 @@ def _varint(batch: bytes, at: int) -> tuple[int, int]:
 
 
 def lean(consumer: Any) -> bool:
-    """Lets a consumer give `Raw`s. False, and it goes on giving its own records, when this version of it cannot."""
-    fetcher = getattr(consumer, "_fetcher", None)
-    if not hasattr(fetcher, "PartitionRecords"):
+    """Lets a consumer give `Raw`s, and receive in large pieces. False, and it goes on as it was made, when this version of it cannot.
+
+    kafka-python receives 4 KiB at a time and lets go of the interpreter's lock for each, which it gets back only when whoever else
+    is at work has had its turn (5 ms): while records are decoded in another thread, nothing comes in.
+    """
+    fetcher: Any = getattr(consumer, "_fetcher", None)
+    manager: Any = getattr(consumer, "_manager", None)
+    if not (hasattr(fetcher, "PartitionRecords") and hasattr(manager, "_build_transport")):
         return False
+    build = manager._build_transport
+
+    async def build_transport(*args: Any, **options: Any) -> Any:
+        transport = await build(*args, **options)
+        if hasattr(transport, "_sock_recv"):
+            transport._sock_recv = partial(_receive, transport)
+        return transport
+
+    manager._build_transport = build_transport
     fetcher.PartitionRecords = LeanRecords
     return True
+
+
+def _receive(transport: Any) -> tuple[bytes, Exception | None]:
+    """What is there to be received, and what ended the connection."""
+    received = []
+    try:
+        while data := transport._sock.recv(_RECEIVE_BYTES):
+            received.append(data)
+        return b"".join(received), KafkaConnectionError("the broker closed the connection")
+    except (BlockingIOError, InterruptedError, SSLWantReadError, SSLWantWriteError):
+        return b"".join(received), None
+    except OSError as error:
+        return b"".join(received), KafkaConnectionError(error)

@@ -22,7 +22,10 @@ from vault.errors import LogMismatch, LogUnavailable
 from vault.log import Raw
 from vault.logs.batches import lean
 from vault.logs.limit import RECORD_BYTES_MAX, refuse_large
+from vault.logs.submit import BATCH_BYTES, Batch, submit
 
+WHOLE_BATCH_RECORDS = 16
+"""From how many records on they are sent as a batch of their own; fewer share one with what others send at the same time."""
 FETCH_BYTES = 4 * 1024 * 1024
 
 _GONE = (
@@ -126,7 +129,7 @@ class KafkaLog:
                         acks="all",
                         enable_idempotence=True,
                         linger_ms=0,
-                        batch_size=128 * 1024,
+                        batch_size=BATCH_BYTES,
                         delivery_timeout_ms=timeout,
                         request_timeout_ms=min(timeout, self.cluster.request_timeout_ms),
                         max_block_ms=timeout,
@@ -138,11 +141,14 @@ class KafkaLog:
                 producer = self._lazy_producer
         return producer
 
-    def send(self, partition: int, records: Sequence[bytes]) -> _KafkaAck:
+    def send(self, partition: int, records: Sequence[bytes]) -> _KafkaAck | _BatchesAck:
         refuse_large(self.topic, records, self.cluster.record_bytes_max)
         futures: list[Any] = []
         try:
             producer = self._producer()
+            if len(records) >= WHOLE_BATCH_RECORDS:
+                batches = submit(producer, TopicPartition(self.topic, partition), records)
+                return _BatchesAck(self.cluster, batches)
             for record in records:
                 futures.append(producer.send(self.topic, value=record, partition=partition))
         except kafka_errors.KafkaError as error:
@@ -221,6 +227,27 @@ class _KafkaAck:
         ) from problem
 
 
+class _BatchesAck:
+    def __init__(self, cluster: KafkaCluster, batches: Sequence[Batch]) -> None:
+        self._cluster = cluster
+        self._batches = batches
+
+    def wait(self, timeout_ms: int) -> Sequence[int]:
+        deadline = time.monotonic() + timeout_ms / 1_000 + 1  # as above
+        offsets: list[int] = []
+        unknown = 0
+        problem: kafka_errors.KafkaError | None = None
+        for batch in self._batches:
+            try:
+                offsets += batch.offsets(max(0.0, deadline - time.monotonic()))
+            except kafka_errors.KafkaError as error:
+                problem = error
+                unknown += batch.ours
+        if problem is None:
+            return offsets
+        raise _away(self._cluster, problem, stored=len(offsets), unknown=unknown) from problem
+
+
 class _KafkaTail:
     def __init__(self, cluster: KafkaCluster, topic: str, partition: int, start: int) -> None:
         self._cluster = cluster
@@ -254,7 +281,7 @@ class _KafkaTail:
             ) from error
         except kafka_errors.KafkaError as error:
             raise _away(self._cluster, error) from error
-        records = polled.get(self._place, [])
+        records: list[Any] = polled.get(self._place, [])
         if records and type(records[0]) is not Raw:
             return [Raw(record.offset, record.value) for record in records]
         return records

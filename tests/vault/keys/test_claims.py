@@ -209,7 +209,6 @@ def claim_others(store: KeyStore, count: int) -> None:
 
 def test_pruning_looks_at_a_bounded_number_of_rows_at_once(home: Home) -> None:
     store = home.create()
-    store._claims._pruned_to = b""
     many = [a_claim(n) for n in range(5_000)]
     store.claim(many)
     store.complete_claims(claim.claim_id for claim in many)
