@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing held. Errors are one line
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import logging
 import os
@@ -348,11 +347,7 @@ def _serve(settings: Settings, given: argparse.Namespace) -> int:
         bars = Bars(quiet=False)
         closing.callback(bars.close)
         house = closing.enter_context(House(settings, lambda what: bars(what, 0, 0), new_claims=given.new_claims))
-        # Collecting garbage walks everything that is alive, again and again as messages come in. What is open now stays; the rest
-        # is mostly freed by itself.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 20)
+        serve.tune_garbage_collection()
         if given.demo:
             load_demo(house, bars)
         serving = serve.Serving(house, wanted)

@@ -80,8 +80,11 @@ class Registrar:
             for note in self._keys.pending("register"):
                 try:
                     self._register_one(UUID(note.body["case"]), note.body["channel"])
-                except _LATER as error:
+                except PartitionStopped as error:
                     _left(note, error)
+                except Unavailable as error:
+                    _left(note, error)
+                    break  # the others would each wait as long
                 else:
                     done.append(note.id)
             self._keys.finish(*done)
@@ -221,8 +224,11 @@ class Registrar:
                 try:
                     self._finish_erasure(note)
                     finished += 1
-                except _LATER as error:
+                except PartitionStopped as error:
                     _left(note, error)
+                except Unavailable as error:
+                    _left(note, error)
+                    break
             return finished
 
     def _finish_erasure(self, note: Pending) -> None:
@@ -262,9 +268,6 @@ class Registrar:
             if judged.verdict is Verdict.ACCEPTED:
                 return offset
 
-
-_LATER = (Unavailable, PartitionStopped)
-"""What keeps a step from being done now and may not tomorrow."""
 
 NOT_RECORDED = "the erasure is not recorded in both logs yet; that is tried again by itself, and at every start"
 PENDING_AFTER_ERASURE = (

@@ -15,6 +15,7 @@ from uuid import uuid4
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from infra.broker import Broker
+from infra.serve import tune_garbage_collection
 from tests import services
 from vault.conversations import Conversations
 from vault.ids import LogId
@@ -29,7 +30,9 @@ TEXT = "Bonjour, je voudrais prendre rendez-vous pour renouveler ma carte d'iden
 Figures = dict[str, float]
 
 
-def bench_append(broker: Broker, messages: int = 60_000, people: int = 1_000, batch: int = 2_000) -> Figures:
+def bench_append(
+    broker: Broker, messages: int = 100_000, people: int = 1_000, batch: int = 4_000, rounds: int = 5
+) -> Figures:
     """Messages a second through the door, against records a second of the same bytes through a bare producer.
 
     The two take turns, `rounds` times, since a shared machine changes its pace; the figures are medians.
@@ -49,15 +52,16 @@ def bench_append(broker: Broker, messages: int = 60_000, people: int = 1_000, ba
         def said(number: int) -> Message:
             return Message("web", "site", f"v{number % people}", f"m{number}", TEXT, 1_750_000_000_000_000 + number)
 
-        warm = [said(n) for n in range(people)]
-        intake.receive(warm)
+        intake.receive([said(n) for n in range(people)])
+        tune_garbage_collection()
         ours: list[float] = []
         raw: list[float] = []
-        rounds = 3
         each = messages // rounds
         for turn in range(rounds):
             start = people + turn * each
-            batches = [[said(n) for n in range(at, min(at + batch, start + each))] for at in range(start, start + each, batch)]
+            batches = [
+                [said(n) for n in range(at, min(at + batch, start + each))] for at in range(start, start + each, batch)
+            ]
             began = time.perf_counter()
             for some in batches:
                 intake.receive(some)
@@ -92,7 +96,11 @@ def _raw(broker: Broker, records: list[bytes]) -> float:
     topic = f"raw-{uuid4().hex[:8]}"
     KafkaLog(KafkaCluster(broker.bootstrap), topic, PARTITIONS).close()
     producer = KafkaProducer(
-        bootstrap_servers=broker.bootstrap, acks="all", enable_idempotence=True, batch_size=131_072, metrics_enabled=False
+        bootstrap_servers=broker.bootstrap,
+        acks="all",
+        enable_idempotence=True,
+        batch_size=131_072,
+        metrics_enabled=False,
     )
     producer.partitions_for(topic)
     began = time.perf_counter()

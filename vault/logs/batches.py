@@ -32,6 +32,12 @@ _NOT_PLAIN = 0x27
 class LeanRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
     """What one fetch brought for one partition, as `Raw`s."""
 
+    def take(self, n: int | None = None) -> list[Raw]:
+        taken: list[Raw] = super().take(n)
+        if taken:
+            self.next_fetch_offset = max(self.next_fetch_offset, taken[-1].offset + 1)
+        return taken
+
     def _unpack_records(self, tp: Any, records: Any, key_deserializer: Any, value_deserializer: Any) -> Iterator[Raw]:
         del key_deserializer, value_deserializer  # records are bytes
         batch = records.next_batch()
@@ -42,14 +48,11 @@ class LeanRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
                 self.leader_epoch = batch.leader_epoch
             if batch.magic == _PLAIN_MAGIC and not batch.attributes & _NOT_PLAIN:
                 self.bytes_read += batch.size_in_bytes
-                for raw in raws(bytes(batch._buffer), batch.base_offset, batch.records_count):
-                    self.next_fetch_offset = raw[0] + 1
-                    self.records_read += 1
-                    yield raw
+                self.records_read += batch.records_count
+                yield from raws(bytes(batch._buffer), batch.base_offset, batch.records_count)
             elif not (batch.magic == _PLAIN_MAGIC and batch.is_control_batch):
                 for record in batch:
                     self.bytes_read += record.size_in_bytes
-                    self.next_fetch_offset = record.offset + 1
                     self.records_read += 1
                     yield Raw(record.offset, record.value)
             # The last offset of a batch stays, even when the last record is gone.

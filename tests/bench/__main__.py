@@ -1,0 +1,136 @@
+"""Every benchmark, each beside its baseline from the same run: `python -m tests.bench`. Takes a few minutes; wants a quiet machine."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from infra.broker import Broker
+from tests import services
+from tests.bench.append import bench_append
+from tests.bench.catch_up import bench_catch_up
+from tests.bench.keys import bench_erase, bench_open, bench_rewrap
+from tests.bench.memory import bench_memory
+from tests.bench.register import bench_one_writer, bench_writers
+
+
+class Line(NamedTuple):
+    """One row: what was measured, ours, the baseline, what compares them, and whether that is as it must be."""
+
+    what: str
+    ours: str
+    baseline: str
+    figure: str
+    must: str
+    holds: bool
+
+
+def keys() -> Iterator[Line]:
+    for size in (1_024, 224):
+        f = bench_open(size)
+        yield Line(
+            f"payloads of {size} bytes opened with warm keys, one core",
+            f"{f['opened_per_s']:,.0f}/s",
+            f"{f['bare_per_s']:,.0f}/s bare AESGCM",
+            f"{f['ratio']:.2f}",
+            ">= 50,000/s and 0.25",
+            f["opened_per_s"] >= 50_000 and f["ratio"] >= 0.25,
+        )
+    f = bench_erase()
+    yield Line(
+        "erase a person: keys gone, 100,000 events against 10",
+        f"{f['large_ms']:.2f} ms",
+        f"{f['small_ms']:.2f} ms",
+        f"{f['ratio']:.2f}",
+        "0.80 to 1.20",
+        0.8 <= f["ratio"] <= 1.2,
+    )
+    f = bench_rewrap()
+    yield Line("rewrap 1 million DEKs", f"{f['rewrap_seconds']:.1f} s", "-", "-", "< 30 s", f["rewrap_seconds"] < 30)
+
+
+def kafka(broker: Broker) -> Iterator[Line]:
+    f = bench_append(broker)
+    yield Line(
+        "messages sealed, claimed and accepted",
+        f"{f['append_messages_per_s']:,.0f}/s",
+        f"{f['raw_records_per_s']:,.0f}/s raw produce",
+        f"{f['ratio']:.2f}",
+        ">= 0.40",
+        f["ratio"] >= 0.4,
+    )
+    for shape, of in bench_catch_up(broker).items():
+        yield Line(
+            f"projection catch-up, {shape}, facts opened",
+            f"{of['records_per_s']:,.0f} records/s ({of['events_per_s']:,.0f} events/s)",
+            f"{of['raw_records_per_s']:,.0f} records/s raw consume",
+            f"{of['ratio']:.2f}",
+            ">= 0.40",
+            of["ratio"] >= 0.4,
+        )
+    f = bench_one_writer(broker)
+    yield Line(
+        "one register commit, one thread, p50",
+        f"{f['commit_p50_ms']:.2f} ms",
+        f"{f['raw_produce_p50_ms']:.2f} ms raw produce",
+        f"{f['ratio']:.2f}",
+        "<= 1.50",
+        f["ratio"] <= 1.5,
+    )
+
+
+def register(broker: Broker, postgres: services.Postgres) -> Iterator[Line]:
+    f = bench_writers(broker, postgres)
+    yield Line(
+        "register commits, 64 writers",
+        f"{f['kafka_commits_per_second']:,.0f}/s",
+        f"{f['postgres_commits_per_second']:,.0f}/s eventsourcing.postgres",
+        f"{f['ratio']:.2f}",
+        ">= 3",
+        f["ratio"] >= 3,
+    )
+
+
+def memory() -> Iterator[Line]:
+    f = bench_memory()
+    yield Line(
+        f"memory of serve, embedded, after replaying {f['messages']:,.0f} messages",
+        f"{f['resident_mb']:.0f} MB ({f['most_mb']:.0f} at most)",
+        "-",
+        "-",
+        "< 500 MB",
+        f["most_mb"] < 500,
+    )
+
+
+def main() -> int:
+    wrong = 0
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as closing:
+        broker = Broker(Path(folder), services.fetch(services.CACHE))
+        closing.callback(broker.stop)
+        broker.start()
+        postgres = services.Postgres()
+        closing.callback(postgres.stop)
+        parts: list[Callable[[], Iterator[Line]]] = [
+            lambda: kafka(broker),
+            lambda: register(broker, postgres),
+            keys,
+            memory,
+        ]
+        for part in parts:
+            for line in part():
+                wrong += not line.holds
+                print(
+                    f"{line.what}\n    ours {line.ours} | baseline {line.baseline} | ratio {line.figure} | must {line.must}:",
+                    end=" ",
+                )
+                print("holds" if line.holds else "MISSED", flush=True)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
