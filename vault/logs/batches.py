@@ -32,6 +32,8 @@ _NOT_PLAIN = 0x27
 class LeanRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
     """What one fetch brought for one partition, as `Raw`s."""
 
+    next_fetch_offset: int
+
     def take(self, n: int | None = None) -> list[Raw]:
         taken: list[Raw] = super().take(n)
         if taken:
