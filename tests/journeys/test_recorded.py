@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 import signal
 from collections import Counter
@@ -18,8 +19,9 @@ from infra.settings import Settings, load
 from tests.journeys.conftest import Parloir
 from tests.journeys.recorded import Exchange, held, readable_in, recorded
 
-PEOPLE = 40
-DIALOGUES = 400
+DIALOGUES = int(os.environ.get("TEST_DIALOGUES", "400"))
+"""How many of the recorded dialogues are replayed; there are 12,174."""
+PEOPLE = max(40, DIALOGUES // 12)
 
 
 @pytest.fixture
@@ -29,6 +31,24 @@ def file(data: Path, tmp_path: Path) -> Path:
     with gzip.open(data / "sgd" / "train.jsonl.gz", "rb") as source, gzip.open(some, "wb", compresslevel=1) as out:
         out.writelines(islice(source, DIALOGUES))
     return some
+
+
+@pytest.fixture
+def topics(broker: Broker, kafka_prefix: str, tmp_path: Path) -> Callable[[], list[Path]]:
+    """What the broker has on disk of this test's topics, and what it says itself."""
+
+    def there() -> list[Path]:
+        found = [path for path in broker.folder.rglob("*") if path.is_dir() and path.name.startswith(kafka_prefix)]
+        assert len(found) == 4
+        said = tmp_path / "broker-logs"
+        said.mkdir(exist_ok=True)
+        for path in broker.folder.rglob("*.log"):
+            if not path.name[0].isdigit():
+                shutil.copy(path, said)
+        assert list(said.iterdir())
+        return [*found, said]
+
+    return there
 
 
 @pytest.fixture
@@ -49,7 +69,7 @@ def words_of(exchanges: Counter[Exchange], count: int) -> list[str]:
 
 
 def test_replay_killed_and_repeated_access_erasure_and_search(
-    on_kafka: Parloir, file: Path, broker: Broker, tmp_path: Path
+    on_kafka: Parloir, file: Path, broker: Broker, topics: Callable[[], list[Path]], tmp_path: Path
 ) -> None:
     arguments = ("replay", str(file), "--people", str(PEOPLE))
     expected = recorded(file, PEOPLE)
@@ -86,15 +106,16 @@ def test_replay_killed_and_repeated_access_erasure_and_search(
     # what somebody copied before the erasure, and every file that is there, before and after it
     copies = tmp_path / "copies"
     shutil.copytree(on_kafka.home, copies / "home", ignore=shutil.ignore_patterns("keks", "keys", "*.sock", "lock"))
-    shutil.copytree(broker.folder, copies / "broker")
+    for folder in topics():
+        shutil.copytree(folder, copies / folder.name)
     words = words_of(expected, 1_000)
     intents = sorted({exchange[4] for exchange in expected if exchange[4]})
-    assert readable_in([on_kafka.home, broker.folder], words) == {}
-    assert readable_in([broker.folder], intents) == {}
+    assert readable_in([on_kafka.home, *topics()], words) == {}
+    assert readable_in(topics(), [*intents, '"en"', "recorded"]) == {}
     erased = on_kafka.json("erase", name, "--reason", "request 1", "--yes")
     assert erased["key_ids"]
     assert on_kafka("access", name).returncode == 3
-    assert readable_in([on_kafka.home, broker.folder, copies], words) == {}
+    assert readable_in([on_kafka.home, *topics(), copies], words) == {}
     left = held(settings_of(on_kafka))
     assert left == Counter({exchange: n for exchange, n in expected.items() if exchange[:2] != who})
 
