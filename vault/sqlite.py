@@ -8,6 +8,7 @@ is woken by recorders of its own factory only.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -26,16 +27,35 @@ from eventsourcing.utils import Environment, EnvType
 
 from vault.recorder import Listeners, RegisterUnavailable, WokenSubscription
 
+CLOSE_WAIT_S = 5.0
+
 
 class Pool(library.SQLiteConnectionPool):
     """Connections with a declared durability: `FULL` waits for the disk at every commit, `NORMAL` may lose the last ones."""
 
     synchronous = "FULL"
+    _ending = False
 
     def _create_connection(self) -> library.SQLiteConnection:
         connection = super()._create_connection()
         connection.cursor().execute(f"PRAGMA synchronous={self.synchronous}")
         return connection
+
+    def get_connection(self, *args: Any, **options: Any) -> library.SQLiteConnection:
+        if self._ending:
+            raise ConnectionPoolClosedError
+        return super().get_connection(*args, **options)
+
+    def close(self) -> None:
+        """Gives out no more connections, and closes them when those in use are back: SQLite crashes the process when one is closed
+        under a statement. One that is not back in time stays open."""
+        self._ending = True
+        deadline = time.monotonic() + CLOSE_WAIT_S
+        with self._put_condition:
+            while self._in_use and time.monotonic() < deadline:
+                self._put_condition.wait(0.05)
+            self._in_use.clear()
+        super().close()
 
 
 class Datastore(library.SQLiteDatastore):
