@@ -121,34 +121,11 @@ class House:
 
     # The two logs
 
-    def _cluster(self) -> tuple[KafkaCluster, str]:
-        settings = self.settings
-        url = urlsplit(settings.log)
-        security: dict[str, Any] = {"security_protocol": settings.kafka_security_protocol}
-        for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "sasl_mechanism"):
-            if value := getattr(settings, f"kafka_{name}"):
-                security[name] = str(value)
-        if settings.kafka_sasl_username:
-            security["sasl_plain_username"] = settings.kafka_sasl_username
-        if settings.kafka_sasl_password_file:
-            try:
-                security["sasl_plain_password"] = Path(settings.kafka_sasl_password_file).read_text().strip()
-            except OSError as error:
-                raise StartRefused(f"kafka_sasl_password_file cannot be read: {error.strerror}") from error
-        cluster = KafkaCluster(
-            bootstrap=url.netloc,
-            security=security,
-            replication_factor=settings.kafka_replication_factor,
-            min_insync_replicas=settings.kafka_min_insync_replicas,
-            append_timeout_ms=settings.append_timeout_ms,
-        )
-        return cluster, url.path.strip("/") or "parloir"
-
     def _conversations_log(self) -> Log:
         settings = self.settings
         if settings.log == "sqlite":
             return SqliteLog(self._path("log", "conversations.db"), "conversations", settings.log_partitions)
-        cluster, prefix = self._cluster()
+        cluster, prefix = kafka_cluster(settings)
         return KafkaLog(
             cluster,
             f"{prefix}.conversations",
@@ -166,7 +143,7 @@ class House:
                 return sqlite.Factory(env)
 
         else:
-            cluster, prefix = self._cluster()
+            cluster, prefix = kafka_cluster(settings)
             log = KafkaLog(cluster, f"{prefix}.register", settings.log_partitions)
             self._closing.callback(log.close)
 
@@ -242,3 +219,27 @@ class House:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def kafka_cluster(settings: Settings) -> tuple[KafkaCluster, str]:
+    """How to reach the brokers that the settings name, and the prefix of the topics there."""
+    url = urlsplit(settings.log)
+    security: dict[str, Any] = {"security_protocol": settings.kafka_security_protocol}
+    for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "sasl_mechanism"):
+        if value := getattr(settings, f"kafka_{name}"):
+            security[name] = str(value)
+    if settings.kafka_sasl_username:
+        security["sasl_plain_username"] = settings.kafka_sasl_username
+    if settings.kafka_sasl_password_file:
+        try:
+            security["sasl_plain_password"] = Path(settings.kafka_sasl_password_file).read_text().strip()
+        except OSError as error:
+            raise StartRefused(f"kafka_sasl_password_file cannot be read: {error.strerror}") from error
+    cluster = KafkaCluster(
+        bootstrap=url.netloc,
+        security=security,
+        replication_factor=settings.kafka_replication_factor,
+        min_insync_replicas=settings.kafka_min_insync_replicas,
+        append_timeout_ms=settings.append_timeout_ms,
+    )
+    return cluster, url.path.strip("/") or "parloir"

@@ -152,9 +152,10 @@ class _SqliteTail:
         if not log.wait(self._partition, start, timeout_ms):
             return []
         try:
+            # Not beyond the end that is known: what is committed a moment before its writer says so is not there for anybody yet.
             rows = self._connection.execute(
-                'SELECT "offset", bytes FROM record WHERE partition = ? AND "offset" >= ? ORDER BY "offset" LIMIT ?',
-                (self._partition, start, limit),
+                'SELECT "offset", bytes FROM record WHERE partition = ? AND "offset" >= ? AND "offset" < ? ORDER BY "offset" LIMIT ?',
+                (self._partition, start, log.end(self._partition), limit),
             )
             raws = [Raw(*row) for row in rows]
         except sqlite3.Error as error:
