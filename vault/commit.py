@@ -20,6 +20,7 @@ from typing import Any
 
 from eventsourcing.persistence import StoredEvent, Tracking
 
+from vault.codec import avro_long as _long
 from vault.errors import RecordForeign
 from vault.ids import LogId, uuid_of
 
@@ -171,26 +172,6 @@ def _write(commit: Commit, begin: bytes) -> list[bytes]:
             parts += (event.originator_id.bytes, _long(version), _string(event.topic), _long(len(state)), state)  # type: ignore[union-attr]
     parts.append(b"\0")
     return parts
-
-
-def _long(value: int) -> bytes:
-    """Avro's long: zigzag, then seven bits a byte, the lowest first."""
-    zigzag = value << 1 if value >= 0 else ~(value << 1)
-    if zigzag < 0x80:
-        return _ONE_BYTE[zigzag]
-    if zigzag < 0x4000:
-        return bytes((zigzag & 0x7F | 0x80, zigzag >> 7))
-    if zigzag >> 64:
-        raise ValueError(f"{value} does not fit into 64 bits")
-    out = bytearray()
-    while zigzag > 0x7F:
-        out.append(zigzag & 0x7F | 0x80)
-        zigzag >>= 7
-    out.append(zigzag)
-    return bytes(out)
-
-
-_ONE_BYTE = [bytes((value,)) for value in range(0x80)]
 
 
 def _optional_long(value: int | None) -> bytes:

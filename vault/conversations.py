@@ -10,8 +10,8 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
@@ -27,8 +27,7 @@ from vault.seal import person_of
 NOTHING_VOID: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """An accepted commit at its place. `void` are the indexes of events of people who were erased before it."""
 
     offset: int

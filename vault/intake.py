@@ -126,20 +126,18 @@ class Intake:
     def _check(self, messages: Sequence[Message]) -> None:
         limit = self._message_bytes_max
         for number, message in enumerate(messages):
-            place = f"message {number} of {len(messages)}"
             try:
-                size = len(message.text) if message.text.isascii() else len(message.text.encode())
-                for name in (message.channel, message.account, message.sender, message.message_id):
-                    if not name.isascii():
-                        name.encode()
+                size = len(message.text.encode())
+                f"{message.channel}{message.account}{message.sender}{message.message_id}".encode()
             except UnicodeEncodeError:
                 raise BadInput(
-                    f"{place} holds half a surrogate pair, which is no character",
+                    f"message {number} of {len(messages)} holds half a surrogate pair, which is no character",
                     remedy="see to the channel's adapter; nothing of the batch was stored",
                 ) from None
             if size > limit:
                 raise BadInput(
-                    f"{place} on channel {message.channel} is longer than message_bytes_max ({limit})",
+                    f"message {number} of {len(messages)} on channel {message.channel} is longer than "
+                    f"message_bytes_max ({limit})",
                     remedy="shorten it or raise the limit; nothing of the batch was stored",
                 )
 
@@ -252,6 +250,7 @@ class Intake:
                 "message_id": message.message_id,
                 "text": message.text,
                 "locale": message.locale,
+                "payload": None,
             },
         )
         if message.and_then is None:
