@@ -13,7 +13,7 @@ from vault.errors import LogMismatch, PartitionStopped, Tampered
 from vault.mapper import KeySource
 from vault.register import Register
 
-READ_RECORDS = 2_000
+READ_RECORDS = 10_000
 REBUILD = "run `parloir rebuild`"
 
 

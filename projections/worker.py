@@ -41,7 +41,7 @@ class ProjectionLimits:
 
     batch_events: int = 30_000
     queue_batches: int = 4
-    readers: int = 2
+    readers: int = 1
     poll_ms: int = 500
     retry_ms: int = 500
     stuck_ms: int = 30_000

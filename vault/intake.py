@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
@@ -46,8 +47,7 @@ class Message:
     and_then: Callable[[InteractionId, SubjectId], Sequence[ConversationEvent]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """Where a message stands in the log; `offset` is None when that was not looked up. `repeated`: it stood there before."""
 
     interaction_id: UUID

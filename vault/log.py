@@ -21,7 +21,7 @@ from vault.errors import LogMismatch, LogUnavailable, PartitionStopped, RecordFo
 J = TypeVar("J")
 
 POLL_MS = 500
-READ_RECORDS = 2_000
+READ_RECORDS = 10_000
 
 
 class Raw(NamedTuple):

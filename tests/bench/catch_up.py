@@ -1,7 +1,8 @@
 """Figures of the projection catching up: Kafka to DuckDB with facts opened, against raw kafka-python consuming the same records.
 
-Two shapes: as `parloir replay` writes (a whole turn a record), and as live workers write (a message a record; what was understood and
-answered in followers' records of about a hundred). `python -m tests.bench.catch_up` prints both sides.
+Three shapes: as `parloir replay` writes (a whole turn a record, three events), and as live workers write, when much is going on (a
+message a record, what was understood and answered in followers' records of about a hundred events) and when little is (an event a
+record). `python -m tests.bench.catch_up` prints both sides.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ FOLLOWED = 50
 Figures = dict[str, float]
 
 
-def bench_catch_up(broker: Broker, messages: int = 90_000, people: int = 1_000, rounds: int = 3) -> dict[str, Figures]:
+def bench_catch_up(broker: Broker, messages: int = 120_000, people: int = 1_000, rounds: int = 3) -> dict[str, Figures]:
     """For each shape: events and records a second into DuckDB, records a second through a bare consumer, and their ratio.
 
     The two sides take turns, `rounds` times, since a shared machine changes its pace; the figures are medians. Both sides begin with
@@ -145,7 +146,7 @@ class _Bench:
         consumer.close()
         return ended - began, ended - connected
 
-    # The two shapes
+    # The shapes
 
     def replayed(self, messages: int, people: int) -> None:
         intake = Intake(self.conversations, self.keys, self.mapper, register_new=lambda: None)
@@ -159,6 +160,33 @@ class _Bench:
             intake.receive([_said(n, people) for n in range(start, min(start + BATCH, messages))])
             for number in range(PARTITIONS):
                 self._follow(number, positions)
+
+    def quiet(self, messages: int, people: int) -> None:
+        intake = Intake(self.conversations, self.keys, self.mapper, register_new=lambda: None)
+        positions = dict.fromkeys(range(PARTITIONS), -1)
+        messages //= 2  # three records each
+        for start in range(0, messages, BATCH):
+            intake.receive([_said(n, people) for n in range(start, min(start + BATCH, messages))])
+            for number in range(PARTITIONS):
+                self._follow_one_by_one(number, positions)
+
+    def _follow_one_by_one(self, number: int, positions: dict[int, int]) -> None:
+        """What the nlu and the bot append when there is always just one message to handle."""
+        partition = self.conversations.partition(number)
+        end = partition.catch_up()
+        commits: list[Commit] = []
+        with Reader(partition, positions[number] + 1) as reader:
+            while reader.next_offset < end:
+                for accepted in reader.read(BATCH, 1_000):
+                    (stored,) = accepted.commit.events
+                    if stored.originator_version > 1:
+                        continue
+                    turn = _turn(0)(stored.originator_id, UUID(bytes=stored.state[1:17]))  # type: ignore[arg-type]
+                    after, positions[number] = positions[number], accepted.offset
+                    for follower, event in zip(("nlu", "bot"), turn, strict=True):
+                        made = (self.mapper.to_stored_event(event),)
+                        commits.append(Commit(made, follower=follower, after=after, upto=accepted.offset))
+        partition.append(commits)
 
     def _follow(self, number: int, positions: dict[int, int]) -> None:
         """What the nlu and the bot would append, as one follower."""
@@ -214,7 +242,11 @@ def _turn(number: int) -> Callable[[UUID, UUID], Sequence[ConversationEvent]]:
     return and_then
 
 
-SHAPES: dict[str, Callable[[_Bench, int, int], None]] = {"replayed": _Bench.replayed, "live": _Bench.live}
+SHAPES: dict[str, Callable[[_Bench, int, int], None]] = {
+    "a turn a record": _Bench.replayed,
+    "live, busy": _Bench.live,
+    "live, quiet": _Bench.quiet,
+}
 
 
 if __name__ == "__main__":
