@@ -107,6 +107,10 @@ def _section(title: str) -> Iterator[str]:
     yield "-" * len(title)
 
 
+_NOTHING: tuple[Any, ...] = (None, "", [], {})
+"""What is not worth a line."""
+
+
 def _events(events: Sequence[Json]) -> Iterator[str]:
     for event in events:
         said = f"  {_when(event['at'])}  {_name(event['event'])}"
@@ -115,7 +119,7 @@ def _events(events: Sequence[Json]) -> Iterator[str]:
             continue
         yield said
         for name, value in event.items():
-            if name not in _APART and value not in (None, "", [], {}):
+            if name not in _APART and value not in _NOTHING:
                 yield from _field(name, value)
 
 
@@ -129,9 +133,12 @@ def _field(name: str, value: Any) -> Iterator[str]:
 
 def _value(value: Any) -> str:
     if isinstance(value, Mapping):
-        if set(value) == {"text"}:
-            return _shown(value["text"])
-        return ", ".join(f"{name} {_value(each)}" for name, each in value.items())
+        there = {name: each for name, each in value.items() if each not in _NOTHING}
+        if set(there) == {"text"}:
+            return _shown(there["text"])
+        return ", ".join(f"{name} {_value(each)}" for name, each in there.items())
+    if isinstance(value, list):
+        return " / ".join(map(_value, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     return _shown(str(value))
