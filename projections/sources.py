@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Protocol
 
 from eventsourcing.persistence import Notification
@@ -9,7 +10,7 @@ from eventsourcing.persistence import Notification
 from projections.rows import CONVERSATIONS, REGISTER, Batch, Columns, evidence
 from projections.store import Store
 from vault.conversations import Conversations, Reader
-from vault.errors import LogMismatch, PartitionStopped, Tampered
+from vault.errors import LogMismatch, PartitionStopped, Tampered, VaultError
 from vault.mapper import KeySource
 from vault.register import Register
 
@@ -28,6 +29,9 @@ class Source(Protocol):
 
     def position(self) -> int:
         """How far it has read; -1 when nothing of the partition was ever read."""
+
+    def begin(self, timeout_ms: int) -> None:
+        """Connects, and has the first records sent, so that many partitions wait for their broker all at once."""
 
     def read(self, events_max: int, timeout_ms: int, upto: int | None = None) -> Batch | None:
         """The next batch, of about `events_max` events; None when nothing came in time.
@@ -74,6 +78,11 @@ class ConversationSource:
             self._reader = Reader(partition, known or 0)
             self._columns = Columns(self.partition, known, self._reader.next_offset, self._keys)
         return self._reader, self._columns
+
+    def begin(self, timeout_ms: int) -> None:
+        with suppress(VaultError):  # it comes again when it is read
+            reader, _ = self._open()
+            reader.partition.advance(reader.next_offset, timeout_ms, limit=1)
 
     def read(self, events_max: int, timeout_ms: int, upto: int | None = None) -> Batch | None:
         if self._stop:
@@ -132,6 +141,9 @@ class RegisterSource:
     def position(self) -> int:
         known = self._known if self._next is not None else self._store.position(self.log, self.partition)
         return -1 if known is None else known
+
+    def begin(self, timeout_ms: int) -> None:
+        pass
 
     def read(self, events_max: int, timeout_ms: int, upto: int | None = None) -> Batch | None:
         del timeout_ms, upto  # the register answers at once

@@ -35,13 +35,12 @@ Progress = Callable[[int, int], None]
 @dataclass(frozen=True)
 class ProjectionLimits:
     """`batch_events`: most events, about, that a transaction of one partition stores. `queue_batches`: most batches made and not
-    stored yet. `readers`: how many partitions catching up reads at once. `poll_ms`: how long an idle read waits. `retry_ms`: pause
+    stored yet. `poll_ms`: how long an idle read waits. `retry_ms`: pause
     after a failure. `stuck_ms`: how long catching up goes on without anything coming.
     """
 
     batch_events: int = 30_000
     queue_batches: int = 4
-    readers: int = 1
     poll_ms: int = 500
     retry_ms: int = 500
     stuck_ms: int = 30_000
@@ -178,16 +177,17 @@ class Projector:
         return self.store.positions()
 
     def _read_to(self, ends: Mapping[Place, int], deadline: float | None, progress: Progress) -> None:
-        """Reads every partition to its end, a few at a time, so that one is decoded while another waits for the broker."""
+        """Reads every partition to its end, one after the other: decoding is bound by the interpreter's lock."""
         starts = {place: self._sources[place].position() for place in ends}
         behind = [place for place, end in ends.items() if starts[place] < end]
         count = _Count(sum(ends[place] - max(starts[place], 0) for place in behind), progress)
-        with _collecting_rarely(), ThreadPoolExecutor(self.limits.readers, "projection-reader") as readers:
-            for reading in [
-                readers.submit(self._read_one, self._sources[place], starts[place], ends[place], deadline, count)
-                for place in behind
-            ]:
-                reading.result()
+        if not behind:
+            return
+        with ThreadPoolExecutor(len(behind), "projection-begin") as beginning:
+            list(beginning.map(lambda place: self._sources[place].begin(self.limits.poll_ms), behind))
+        with _collecting_rarely():
+            for place in behind:
+                self._read_one(self._sources[place], starts[place], ends[place], deadline, count)
 
     def _read_one(self, source: Source, at: int, end: int, deadline: float | None, count: _Count) -> None:
         since = time.monotonic()
