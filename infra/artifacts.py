@@ -17,7 +17,7 @@ LOG4J_VERSION = "2.25.1"
 COPY_DEPENDENCIES = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 FETCH_TIMEOUT_S = 900
 
-_POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
+_POM = f"""<project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>parloir.development</groupId>
   <artifactId>broker</artifactId>

@@ -29,7 +29,7 @@ from vault.errors import BadInput, PersonUnknown, StartRefused
 from vault.ids import LogId
 from vault.intake import Intake
 from vault.keys import PURPOSES, KekDirectory, KeyStore, Person
-from vault.log import Log
+from vault.log import Log, check_log_id
 from vault.logs.kafka import KafkaCluster, KafkaLog
 from vault.logs.sqlite import SqliteLog
 from vault.mapper import SealingMapper
@@ -67,7 +67,7 @@ class House:
         log_id = LogId(self.identity.log_id)
         log_key = self.keks.secret("log")
         self.conversations = Conversations(
-            self._conversations_log(),
+            self._conversations_log(log_id),
             log_id,
             log_key,
             state=self._path("state", "conversations.db"),
@@ -121,17 +121,20 @@ class House:
 
     # The two logs
 
-    def _conversations_log(self) -> Log:
+    def _conversations_log(self, log_id: LogId) -> Log:
         settings = self.settings
         if settings.log == "sqlite":
             return SqliteLog(self._path("log", "conversations.db"), "conversations", settings.log_partitions)
         cluster, prefix = kafka_cluster(settings)
-        return KafkaLog(
+        log = KafkaLog(
             cluster,
             f"{prefix}.conversations",
             settings.log_partitions,
             retention_ms=settings.conversations_retention_days * DAY_MS,
         )
+        self._closing.callback(log.close)
+        check_log_id(log, log_id)
+        return log
 
     def _open_register(self, log_id: LogId, log_key: bytes) -> Register:
         settings = self.settings
@@ -146,6 +149,7 @@ class House:
             cluster, prefix = kafka_cluster(settings)
             log = KafkaLog(cluster, f"{prefix}.register", settings.log_partitions)
             self._closing.callback(log.close)
+            check_log_id(log, log_id)
 
             def make(env: Environment, partition: int) -> InfrastructureFactory[Any]:
                 return kafka.factory(

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent, Tracking
 
@@ -139,6 +140,13 @@ class Envelope:
             return _read(record, end)
         except (IndexError, struct.error, UnicodeDecodeError, _Malformed):
             raise RecordForeign("the record carries this log's MAC but is not a commit") from None
+
+
+def log_id_of(record: bytes | None) -> UUID | None:
+    """Which log a record says it is of, unchecked; None when it is no commit."""
+    if record is None or len(record) <= _LOG_ID_END + MAC_SIZE or record[:1] != VERSION:
+        return None
+    return uuid_of(record[1:_LOG_ID_END])
 
 
 class _Malformed(Exception):

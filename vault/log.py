@@ -14,14 +14,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from uuid import UUID
 
-from vault.commit import Commit, Envelope
+from vault.commit import Commit, Envelope, log_id_of
 from vault.errors import LogMismatch, LogUnavailable, PartitionStopped, RecordForeign
 
 J = TypeVar("J")
 
 POLL_MS = 500
 READ_RECORDS = 10_000
+FIRST_RECORD_TIMEOUT_MS = 5_000
 
 
 class Raw(NamedTuple):
@@ -66,6 +68,26 @@ class Log(Protocol):
         """The offset after the last, as of now; cheaper than `bounds`."""
 
     def close(self) -> None: ...
+
+
+def check_log_id(log: Log, log_id: UUID) -> None:
+    """Raises `LogMismatch` with both ids when the topic holds another log, as it does where two homes are given one prefix."""
+    for number in range(log.partitions):
+        first, end = log.bounds(number)
+        if first == end:
+            continue
+        tail = log.tail(number, first)
+        try:
+            raws = tail.poll(FIRST_RECORD_TIMEOUT_MS, 1)
+        finally:
+            tail.close()
+        found = log_id_of(raws[0].record) if raws else None
+        if found is not None and found != log_id:
+            raise LogMismatch(
+                f"the topic {log.topic} holds log {found}, this home was made for log {log_id}",
+                remedy="give this home a prefix of its own in the log setting",
+            )
+        return
 
 
 @dataclass(frozen=True, slots=True)

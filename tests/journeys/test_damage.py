@@ -79,6 +79,20 @@ def test_a_broker_that_is_away_is_waited_for_within_a_limit_and_what_serves_goes
     assert serving.returncode == 0
 
 
+def test_a_topic_that_holds_another_homes_log_is_refused_with_both_ids(
+    on_kafka: Parloir, file: Path, tmp_path: Path
+) -> None:
+    on_kafka.json("replay", str(file), "--channel", "web")
+    first = json.loads((on_kafka.home / "home.json").read_text())["log_id"]
+    other = Parloir(tmp_path / "other", on_kafka.env | {"PARLOIR_HOME": str(tmp_path / "other")})
+    refused = other("replay", str(file), "--channel", "web")
+    assert refused.returncode == 1
+    assert f"holds log {first}" in refused.stderr
+    assert json.loads((other.home / "home.json").read_text())["log_id"] in refused.stderr
+    assert "prefix of its own" in refused.stderr
+    assert on_kafka("verify").returncode == 0
+
+
 def test_a_second_process_on_a_home_is_refused_and_the_first_is_not_disturbed(parloir: Parloir, file: Path) -> None:
     parloir.json("replay", str(file), "--channel", "web")
     serving = parloir.serve()
