@@ -67,7 +67,7 @@ class House:
         log_id = LogId(self.identity.log_id)
         log_key = self.keks.secret("log")
         self.conversations = Conversations(
-            self._conversations_log(log_id),
+            self._conversations_log(log_id, new=new),
             log_id,
             log_key,
             state=self._path("state", "conversations.db"),
@@ -121,7 +121,7 @@ class House:
 
     # The two logs
 
-    def _conversations_log(self, log_id: LogId) -> Log:
+    def _conversations_log(self, log_id: LogId, *, new: bool) -> Log:
         settings = self.settings
         if settings.log == "sqlite":
             return SqliteLog(self._path("log", "conversations.db"), "conversations", settings.log_partitions)
@@ -133,7 +133,8 @@ class House:
             retention_ms=settings.conversations_retention_days * DAY_MS,
         )
         self._closing.callback(log.close)
-        check_log_id(log, log_id)
+        if new:  # afterwards its log setting is fixed, and every record says by its MAC whose it is
+            check_log_id(log, log_id)
         return log
 
     def _open_register(self, log_id: LogId, log_key: bytes) -> Register:
@@ -149,7 +150,6 @@ class House:
             cluster, prefix = kafka_cluster(settings)
             log = KafkaLog(cluster, f"{prefix}.register", settings.log_partitions)
             self._closing.callback(log.close)
-            check_log_id(log, log_id)
 
             def make(env: Environment, partition: int) -> InfrastructureFactory[Any]:
                 return kafka.factory(
