@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from infra import broker_verbs, logs, serve
-from infra.control import DONE, FAILED, NOTHING_HELD, ask, exit_code
+from infra.control import DONE, FAILED, ask, exit_code
 from infra.demo_home import load_demo, what_next
 from infra.house import House
 from infra.settings import Settings, load, settings_table
@@ -363,5 +363,3 @@ def _serve(settings: Settings, given: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     sys.exit(main() or DONE)
-
-__all__ = ["NOTHING_HELD", "main", "parser"]
