@@ -75,7 +75,6 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--only", metavar="PARTS", help=f"run only these parts, comma-separated: {', '.join(serve.PARTS)}")
     one.add_argument("--demo", action="store_true", help="fill a new home with demonstration conversations first")
     one.add_argument("--kafka", action="store_true", help="keep the logs in a development Kafka, started if needed")
-
     one.add_argument(
         "--new-claims",
         action="store_true",

@@ -11,10 +11,10 @@ from projections.rows import CONVERSATIONS, REGISTER, Batch, Columns, evidence
 from projections.store import Store
 from vault.conversations import Conversations, Reader
 from vault.errors import LogMismatch, PartitionStopped, Tampered, VaultError
+from vault.log import READ_RECORDS
 from vault.mapper import KeySource
 from vault.register import Register
 
-READ_RECORDS = 10_000
 REBUILD = "run `parloir rebuild`"
 
 

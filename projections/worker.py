@@ -35,9 +35,8 @@ Progress = Callable[[int, int], None]
 @dataclass(frozen=True)
 class ProjectionLimits:
     """`batch_events`: most events, about, that a transaction of one partition stores. `queue_batches`: most batches made and not
-    stored yet. `poll_ms`: how long an idle read waits. `retry_ms`: pause
-    after a failure. `stuck_ms`: how long catching up goes on without anything coming.
-    """
+    stored yet. `poll_ms`: how long an idle read waits. `retry_ms`: pause after a failure. `stuck_ms`: how long catching up goes on
+    without anything coming."""
 
     batch_events: int = 30_000
     queue_batches: int = 4
@@ -180,9 +179,9 @@ class Projector:
         """Reads every partition to its end, one after the other: decoding is bound by the interpreter's lock."""
         starts = {place: self._sources[place].position() for place in ends}
         behind = [place for place, end in ends.items() if starts[place] < end]
-        count = _Count(sum(ends[place] - max(starts[place], 0) for place in behind), progress)
         if not behind:
             return
+        count = _Count(sum(ends[place] - max(starts[place], 0) for place in behind), progress)
         with ThreadPoolExecutor(len(behind), "projection-begin") as beginning:
             list(beginning.map(lambda place: self._sources[place].begin(self.limits.poll_ms), behind))
         with _collecting_rarely():
@@ -245,12 +244,10 @@ class _Count:
         self._total = total
         self._done = 0
         self._progress = progress
-        self._lock = threading.Lock()
 
     def add(self, count: int) -> None:
-        with self._lock:
-            self._done = min(self._done + count, self._total)
-            self._progress(self._done, self._total)
+        self._done = min(self._done + count, self._total)
+        self._progress(self._done, self._total)
 
 
 class _Writer:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from uuid import UUID
 
@@ -189,7 +190,7 @@ class Claims:
                 with self._transaction() as c:
                     for at in range(0, len(done), _AT_ONCE):
                         some = done[at : at + _AT_ONCE]
-                        c.execute(_DONE_MANY if len(some) == _AT_ONCE else _done(len(some)), (day, *some))
+                        c.execute(_done(len(some)), (day, *some))
             finally:
                 self._connection.execute("PRAGMA synchronous=FULL")
 
@@ -252,17 +253,18 @@ class _Turn:
         self.error: VaultError | None = None
 
 
+# One statement for many rows: each statement lets go of the interpreter's lock and waits to get it back.
+_AT_ONCE = 250
+
+
+@lru_cache(_AT_ONCE)
 def _insert(rows: int) -> str:
     return f"INSERT INTO claim VALUES {', '.join(['(NULL, ?, ?, ?, ?, 0, ?)'] * rows)} ON CONFLICT DO NOTHING"  # noqa: S608 (question marks)
 
 
+@lru_cache(_AT_ONCE)
 def _done(rows: int) -> str:
     return f"UPDATE claim SET done = 1, day = ? WHERE claim_id IN ({', '.join('?' * rows)})"  # noqa: S608 (question marks)
-
-
-# One statement for many rows: each statement lets go of the interpreter's lock and waits to get it back.
-_AT_ONCE = 250
-_INSERT, _INSERT_MANY, _DONE_MANY = _insert(1), _insert(_AT_ONCE), _done(_AT_ONCE)
 
 
 def _row(claim: Claim, day: int) -> tuple[bytes, bytes, int, int, int]:
@@ -276,7 +278,7 @@ def _claim_all(c: sqlite3.Connection, claims: Sequence[Claim], day: int) -> list
     for at in range(0, len(claims), _AT_ONCE):
         some = claims[at : at + _AT_ONCE]
         values = [value for claim in some for value in _row(claim, day)]
-        c.execute(_INSERT_MANY if len(some) == _AT_ONCE else _insert(len(some)), values)
+        c.execute(_insert(len(some)), values)
     all_new = c.total_changes - before == len(claims)
     if not all_new:
         c.execute("ROLLBACK TO all_new")
@@ -285,7 +287,7 @@ def _claim_all(c: sqlite3.Connection, claims: Sequence[Claim], day: int) -> list
 
 
 def _claim(c: sqlite3.Connection, claim: Claim, day: int) -> ClaimState:
-    if c.execute(_INSERT, _row(claim, day)).rowcount:
+    if c.execute(_insert(1), _row(claim, day)).rowcount:
         return NEW_CLAIM
     originator, partition, end, done = c.execute(
         "SELECT originator, partition, log_end, done FROM claim WHERE claim_id = ?", (claim.claim_id,)
@@ -310,7 +312,7 @@ def _connect(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
         "synchronous=FULL",
         "temp_store=MEMORY",
         "cache_size=-16384",
-        "wal_autocheckpoint=8000",
+        "wal_autocheckpoint=8000",  # the index is touched all over by every batch: fewer checkpoints write its pages less often
     ):
         connection.execute(f"PRAGMA {pragma}").fetchone()
     return connection

@@ -19,6 +19,8 @@ from kafka import errors as kafka_errors
 from kafka.producer.producer_batch import ProducerBatch
 from kafka.record.memory_records import MemoryRecordsBuilder
 
+from vault.codec import avro_long
+
 BATCH_BYTES = 128 * 1024
 """Size at which a batch is closed. A larger record is a batch of its own."""
 RECORD_OVERHEAD_BYTES = 32
@@ -29,22 +31,13 @@ _NO_KEY = b"\1"
 _NO_HEADERS = b"\0"
 
 
-def _varint(value: int) -> bytes:
-    """A number that is not negative, zigzag."""
-    value <<= 1
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-_VARINTS = [_varint(value) for value in range(8_192)]
+# Kafka's varint is what Avro calls a long. Sizes and places of most records are looked up, since each record takes three.
+_VARINTS = [avro_long(value) for value in range(8_192)]
 
 
 def varint(value: int) -> bytes:
-    return _VARINTS[value] if value < 8_192 else _varint(value)
+    """A number that is not negative, zigzag."""
+    return _VARINTS[value] if value < 8_192 else avro_long(value)
 
 
 class Batch(ProducerBatch):  # type: ignore[misc]
