@@ -9,25 +9,24 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
+from operator import itemgetter
 from uuid import UUID
 
 import pyarrow as pa
-from cryptography.exceptions import InvalidTag
 from eventsourcing.persistence import Notification, StoredEvent
 
 from projections.arrow import headers, names, numbers, texts, uuids
 from projections.facts import NONE, READERS, Facts
-from vault.commit import Packed
 from vault.conversations import Accepted
 from vault.errors import EventTampered
 from vault.fold import ERASED_TOPIC
-from vault.ids import KeyId
 from vault.keys.model import Unreadable
 from vault.mapper import KeySource
-from vault.seal import CLEAR, NONCE_SIZE, TAG_SIZE, person_of, read_header
+from vault.opening import Opened, Opener
+from vault.seal import CHANNEL_SIZE_AT, CLEAR, KEY_ID_SIZE, NONCE_SIZE, TAG_SIZE, VERSION, person_of, read_header
 
 CONVERSATIONS = "conversations"
 REGISTER = "register"
@@ -35,13 +34,9 @@ PURPOSE = "service"
 """Facts are opened for what the conversation is held for, never for access or improvement."""
 
 _HEADER = struct.Struct(">B16sqB")
-_FIXED = 26
-"""Bytes of a header before the channel's name; its last one says how long the name is."""
-_BARE = _FIXED + 32
-"""Bytes of a header without the channel's name."""
-_SEAL = NONCE_SIZE + TAG_SIZE
-"""Fewest bytes after a header."""
-_SMALLEST = _BARE + _SEAL
+_SMALLEST = CHANNEL_SIZE_AT + 1 + KEY_ID_SIZE + NONCE_SIZE + TAG_SIZE
+"""Bytes of a sealed event without a channel's name or anything in its payload."""
+_version, _channel_size = itemgetter(0), itemgetter(CHANNEL_SIZE_AT)
 _RANGES = tuple(range(size) for size in range(8))
 
 
@@ -81,7 +76,6 @@ class Columns:
         """`known`: the position that the store has; `start`: where reading begins."""
         self._partition = partition
         self._keys = keys
-        self._bound: dict[tuple[int, str], bytes] = {}
         self._begin(known, start)
 
     def _begin(self, known: int | None, start: int) -> None:
@@ -90,50 +84,68 @@ class Columns:
         # By record its offset and the places in it of the events that count; by event what it holds, and its facts.
         self._offsets: list[int] = []
         self._indexes: list[Sequence[int]] = []
-        self._events: list[Packed] = []
+        self._originators: list[bytes] = []
+        self._versions: list[int] = []
+        self._topics: list[str] = []
+        self._states: list[bytes] = []
         self._facts: list[Facts] = []
-        # Only for this batch, so that an erasure is honoured by the next one.
-        self._decrypt: dict[bytes, Callable[[bytes, bytes, bytes], bytes] | None] = {}
-        self._why: dict[bytes, str] = {}
+        self._opener = Opener(
+            self._keys, PURPOSE
+        )  # only for this batch, so that an erasure is honoured by the next one
         self._erased: set[bytes] = set()
         self._unreadable: Counter[tuple[int, str, str]] = Counter()
 
     def __len__(self) -> int:
-        return len(self._events)
+        return len(self._states)
 
     @property
     def is_new(self) -> bool:
         """Whether there is anything to store, be it only a position."""
         return self.known != self.end
 
-    def add(self, commits: Iterable[Accepted], end: int) -> None:
+    def add(self, commits: Sequence[Accepted], end: int) -> None:
         """Takes accepted commits in, which were read up to `end`. Raises `EventTampered`, with all records before it taken in."""
-        note_offset, note_indexes, facts = self._offsets.append, self._indexes.append, self._facts
-        for accepted in commits:
-            packed = accepted.commit.packed
-            taken = len(facts)
-            try:
-                if accepted.void or not self._open(packed):
-                    del facts[taken:]
-                    indexes: Sequence[int] = self._standing(packed, accepted.void)
-                    packed = [packed[index] for index in indexes]
-                    self._open(packed)
-                else:
-                    indexes = _RANGES[len(packed)] if len(packed) < len(_RANGES) else range(len(packed))
-            except EventTampered:
+        try:
+            self._add(commits)
+        except EventTampered:
+            for accepted in commits:  # one by one, so that it is known which
                 self.end = accepted.offset
-                del facts[taken:]
-                raise
-            note_offset(accepted.offset)
-            note_indexes(indexes)
-            self._events += packed
+                self._add((accepted,))
         self.end = end
 
-    def _standing(self, packed: Sequence[Packed], void: frozenset[int]) -> list[int]:
-        """The events of a record that are projected; notes who was erased by it."""
+    def _add(self, commits: Sequence[Accepted]) -> None:
+        """Takes in all of them, or, when one is not as it was written, none."""
+        events = [event for accepted in commits for event in accepted.commit.packed]
+        if not events:
+            return
+        originators, versions, topics, states = zip(*events, strict=True)
+        indexes: list[Sequence[int]] = [_range(len(accepted.commit.packed)) for accepted in commits]
+        if ERASED_TOPIC in topics or any(accepted.void for accepted in commits):
+            indexes = [self._standing(accepted) for accepted in commits]
+            events = [a.commit.packed[at] for a, standing in zip(commits, indexes, strict=True) for at in standing]
+            originators, versions, topics, states = zip(*events, strict=True) if events else ((), (), (), ())
+        _check(states, topics)
+        opened = self._opener.open(events, READERS)
+        self._facts += [
+            NONE
+            if payload is None
+            else READERS[topic](payload)
+            if type(payload) is bytes
+            else self._none(topic, payload)
+            for topic, payload in zip(topics, opened, strict=True)
+        ]
+        self._offsets += [accepted.offset for accepted in commits]
+        self._indexes += indexes
+        self._originators += originators
+        self._versions += versions
+        self._topics += topics
+        self._states += states
+
+    def _standing(self, accepted: Accepted) -> list[int]:
+        """The places of a record's events that are projected; notes who was erased by it."""
         standing = []
-        for index, (_, _, topic, state) in enumerate(packed):
-            if index in void:
+        for index, (_, _, topic, state) in enumerate(accepted.commit.packed):
+            if index in accepted.void:
                 continue
             if topic == ERASED_TOPIC:
                 self._erased.add(person_of(state))
@@ -141,47 +153,11 @@ class Columns:
                 standing.append(index)
         return standing
 
-    def _open(self, packed: Sequence[Packed]) -> bool:
-        """Adds the facts of each event. The innermost loop: what it needs is at hand, and done in place. False at an `Erased`."""
-        add, readers, keys, places = self._facts.append, READERS, self._decrypt, self._bound
-        for originator, version, topic, state in packed:
-            if len(state) < _SMALLEST or state[0] != 1 or len(state) < (size := state[_FIXED - 1] + _BARE) + _SEAL:
-                size = _checked(state, topic)
-            reader = readers.get(topic)
-            if reader is None:
-                if topic == ERASED_TOPIC:
-                    return False
-                add(NONE)
-                continue
-            key_id = state[size - 32 : size]
-            decrypt = keys[key_id] if key_id in keys else self._key(key_id, state)
-            if decrypt is None:
-                self._unreadable[self._partition, topic, self._why[key_id]] += 1
-                add(NONE)
-                continue
-            place = (version, topic)
-            bound = places.get(place)
-            if bound is None:
-                bound = places[place] = version.to_bytes(4, "big") + topic.encode() + b"\0"
-            start = size + NONCE_SIZE
-            try:
-                payload = decrypt(state[size:start], state[start:], originator + bound + state[:size])
-            except InvalidTag:
-                raise EventTampered(
-                    f"event {UUID(bytes=originator)} version {version} does not open as written"
-                ) from None
-            add(reader(payload))
-        return True
-
-    def _key(self, key_id: bytes, state: bytes) -> Callable[[bytes, bytes, bytes], bytes] | None:
-        found = self._keys.opening(KeyId(key_id), UUID(bytes=person_of(state)), PURPOSE)
-        if isinstance(found, Unreadable):
-            self._why[key_id] = found.name.lower()
-            self._decrypt[key_id] = None
-            return None
-        decrypt: Callable[[bytes, bytes, bytes], bytes] = found.aead.decrypt
-        self._decrypt[key_id] = decrypt
-        return decrypt
+    def _none(self, topic: str, why: Opened) -> Facts:
+        """The facts of a payload that cannot be opened, which is counted."""
+        assert isinstance(why, Unreadable)
+        self._unreadable[self._partition, topic, why.name.lower()] += 1
+        return NONE
 
     def take(self) -> Batch:
         """What was collected, with the span it covers; begins anew where that ends."""
@@ -191,8 +167,7 @@ class Columns:
         return batch
 
     def _table(self) -> pa.Table:
-        events = self._events
-        rows = len(events)
+        rows = len(self._states)
         if not rows:
             return NO_EVENTS
         offsets = chain.from_iterable(map(repeat, self._offsets, map(len, self._indexes)))
@@ -202,10 +177,10 @@ class Columns:
                 pa.repeat(pa.scalar(self._partition, pa.uint16()), rows),
                 numbers(pa.int64(), "q", offsets, rows),
                 numbers(pa.uint32(), "I", chain.from_iterable(self._indexes), rows),
-                uuids(b"".join([event[0] for event in events]), rows),
-                numbers(pa.uint32(), "I", [event[1] for event in events], rows),
-                names([event[2] for event in events]),
-                *headers([event[3] for event in events]),
+                uuids(b"".join(self._originators), rows),
+                numbers(pa.uint32(), "I", self._versions, rows),
+                names(self._topics),
+                *headers(self._states),
                 texts(languages),
                 texts(intents),
                 pa.array(confidences, pa.float64()),
@@ -213,6 +188,20 @@ class Columns:
             ],
             names=EVENT_COLUMNS,
         )
+
+
+def _range(size: int) -> Sequence[int]:
+    return _RANGES[size] if size < len(_RANGES) else range(size)
+
+
+def _check(states: Sequence[bytes], topics: Sequence[str]) -> None:
+    """Raises `EventTampered` unless all headers are whole. The first lines find, in no time, that all are as ever."""
+    shortest = min(map(len, states), default=_SMALLEST)
+    longest = max(map(_channel_size, states), default=0) if shortest >= _SMALLEST else shortest
+    if shortest >= _SMALLEST + longest and set(map(_version, states)) <= {VERSION}:
+        return
+    for state, topic in zip(states, topics, strict=True):
+        _checked(state, topic)
 
 
 def _checked(state: bytes, topic: str) -> int:

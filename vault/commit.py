@@ -13,10 +13,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent, Tracking
@@ -24,6 +23,7 @@ from eventsourcing.persistence import StoredEvent, Tracking
 from vault.codec import avro_long as _long
 from vault.errors import RecordForeign
 from vault.ids import LogId, uuid_of
+from vault.seal import Packed, packed, stored
 
 VERSION = b"\x01"
 MAC_SIZE = 32
@@ -35,76 +35,26 @@ _ID_SIZE = 16
 _VERSION_MAX = (1 << 31) - 1
 
 
-Packed = tuple[bytes, int, str, bytes]
-"""An event as it stands in a record: originator (16 bytes), version, event topic, state."""
-
-
-class Events(Sequence[StoredEvent]):
-    """The events of a record that was read. They are made when somebody asks for one: folding a log looks at `packed` only."""
-
-    __slots__ = ("_made", "packed")
-
-    packed: tuple[Packed, ...]
-    _made: tuple[StoredEvent, ...]
-
-    def __init__(self, packed: tuple[Packed, ...]) -> None:
-        self.packed = packed
-
-    def _all(self) -> tuple[StoredEvent, ...]:
-        try:
-            return self._made
-        except AttributeError:
-            self._made = tuple(
-                StoredEvent(uuid_of(originator), version, event_topic, state)
-                for originator, version, event_topic, state in self.packed
-            )
-            return self._made
-
-    def __len__(self) -> int:
-        return len(self.packed)
-
-    def __iter__(self) -> Iterator[StoredEvent]:
-        return iter(self._all())
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._all()[index]
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, Events):
-            return self.packed == other.packed
-        return self._all() == other
-
-    def __hash__(self) -> int:
-        return hash(self._all())
-
-    def __repr__(self) -> str:
-        return repr(self._all())
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(NamedTuple):
     """What is appended together. Either it begins an originator (`based_on`), or a follower made it (`follower`, `after`,
     `upto`), or, in the register, neither."""
 
-    events: Sequence[StoredEvent] = ()
+    packed: tuple[Packed, ...] = ()
     based_on: int | None = None
     follower: str | None = None
     after: int | None = None
     upto: int | None = None
     tracking: tuple[Tracking, ...] = ()
 
-    @property
-    def packed(self) -> Sequence[Packed]:
-        """The events as they stand in a record."""
-        events = self.events
-        if type(events) is Events:
-            return events.packed
-        return [(e.originator_id.bytes, e.originator_version, e.topic, e.state) for e in events]  # type: ignore[union-attr]
+    @classmethod
+    def of(cls, events: Iterable[StoredEvent], **said: Any) -> Commit:
+        """The commit of some events; `said` are its other fields."""
+        return cls(tuple(packed(event) for event in events), **said)
 
     @property
-    def event_topics(self) -> list[str]:
-        events = self.events
-        return [event[2] for event in events.packed] if type(events) is Events else [event.topic for event in events]
+    def events(self) -> tuple[StoredEvent, ...]:
+        """The events, made anew whenever somebody asks."""
+        return tuple(stored(event) for event in self.packed)
 
 
 class Envelope:
@@ -170,14 +120,13 @@ def _write(commit: Commit, begin: bytes) -> list[bytes]:
             for tracking in commit.tracking:
                 parts += (_string(tracking.application_name), _long(tracking.notification_id))
         parts.append(b"\0")
-    events = commit.events
+    events = commit.packed
     if events:
         parts.append(_long(len(events)))
-        for event in events:
-            state, version = event.state, event.originator_version
+        for originator, version, event_topic, state in events:
             if not 0 <= version <= _VERSION_MAX:
                 raise ValueError(f"version {version} is out of range")
-            parts += (event.originator_id.bytes, _long(version), _string(event.topic), _long(len(state)), state)  # type: ignore[union-attr]
+            parts += (originator, _long(version), _string(event_topic), _long(len(state)), state)
     parts.append(b"\0")
     return parts
 
@@ -220,14 +169,14 @@ def _read(record: bytes, end: int) -> Commit:
     count, at = _read_long(record, at)
     if count < 0:
         raise _Malformed
-    packed: list[Packed] = []
-    add, heads = packed.append, _HEADS
+    events: list[Packed] = []
+    add, heads = events.append, _HEADS
     for _ in range(count):
         head_at = at + _ID_SIZE
         # Version, length of the topic and topic are the same few bytes again and again, if the lengths take one byte each.
         head = record[head_at : head_at + 2 + (record[head_at + 1] >> 1)]
-        known = heads.get(head) or _read_head(record, head_at)
-        length_at = head_at + known[2]
+        version, event_topic, size = heads.get(head) or _read_head(record, head_at)
+        length_at = head_at + size
         low, high = record[length_at], record[length_at + 1]
         if low & 0x81 == 0x80 and high < 0x80:  # two bytes and not negative: 64 to 8,191 bytes of state
             state_at = length_at + 2
@@ -235,42 +184,22 @@ def _read(record: bytes, end: int) -> Commit:
         else:
             length, state_at = _read_long(record, length_at)
             state_end = state_at + length
-        if not state_at <= state_end <= end:
-            raise _Malformed
-        add((record[at:head_at], known[0], known[1], record[state_at:state_end]))
+            if length < 0:
+                raise _Malformed
+        add((record[at:head_at], version, event_topic, record[state_at:state_end]))
         at = state_end
+    # No length was negative, so that whatever reached beyond the end did not end there either.
     if count:
         if record[at] != 0:
             raise _Malformed
         at += 1
     if at != end:
         raise _Malformed
-    return _commit(tuple(packed), based_on, follower, after, upto, tracking)
+    return _new(Commit, (tuple(events), based_on, follower, after, upto, tracking))
 
 
-def _commit(
-    packed: tuple[Packed, ...],
-    based_on: int | None,
-    follower: str | None,
-    after: int | None,
-    upto: int | None,
-    tracking: tuple[Tracking, ...],
-) -> Commit:
-    """`Commit(Events(packed), …)` in half the time that a frozen dataclass takes to make one."""
-    commit = _new(Commit)
-    _set_events(commit, Events(packed))
-    _set_based_on(commit, based_on)
-    _set_follower(commit, follower)
-    _set_after(commit, after)
-    _set_upto(commit, upto)
-    _set_tracking(commit, tracking)
-    return commit
-
-
-_new = object.__new__
-_set_events, _set_based_on, _set_follower, _set_after, _set_upto, _set_tracking = (
-    getattr(Commit, field.name).__set__ for field in fields(Commit)
-)
+_new = tuple.__new__
+"""Makes a `NamedTuple` in half the time that its own constructor takes."""
 
 
 def _read_head(record: bytes, at: int) -> tuple[int, str, int]:

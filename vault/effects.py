@@ -20,6 +20,7 @@ from vault.commit import Commit
 from vault.conversations import Accepted, ConversationPartition, Reader
 from vault.errors import PartitionStopped, SubjectErased, Unavailable
 from vault.fold import Verdict
+from vault.ids import uuid_of
 
 log = logging.getLogger(__name__)
 
@@ -97,8 +98,8 @@ class Effects:
         with Reader(self._partition, self._next_offset) as reader:
             while not self._closing.is_set():
                 for accepted in reader.read(500, self._limits.poll_ms):
-                    for event in accepted.commit.events:
-                        backlog.pop(event.originator_id, None)  # type: ignore[arg-type]
+                    for originator, *_ in accepted.commit.packed:
+                        backlog.pop(uuid_of(originator), None)
                     for wanted in self._wanted(accepted):
                         backlog[wanted.outcome] = wanted
                 if reader.next_offset >= end:
@@ -125,7 +126,7 @@ class Effects:
                 try:
                     if event is None:
                         event = self._carry_out(wanted)
-                    ((_, judged),) = self._partition.append([Commit((event,), based_on=searched_to)])
+                    ((_, judged),) = self._partition.append([Commit.of((event,), based_on=searched_to)])
                     if judged.verdict is not Verdict.STALE:
                         return  # ours stands, or a twin's does
                     end = self._partition.catch_up()

@@ -13,10 +13,10 @@ go on after a restart is a `FoldState` and the last `horizon` records, which it 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from uuid import UUID
+from typing import NamedTuple
 
 from vault.commit import Commit
 from vault.errors import RecordForeign, StartRefused
@@ -46,8 +46,7 @@ class Verdict(Enum):
     """An operator decided to go on without it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """The verdict, and the indexes of an accepted commit's events that are void because their person was erased before."""
 
     verdict: Verdict
@@ -100,9 +99,9 @@ class Fold:
         self._may_begin_later = log_start is None and not positions and not erased
         # The window: who was begun where, and the same in the order of offsets, for forgetting. Three flat containers that share
         # their integers take 173 bytes an entry, 11 MB when full (65,536); a deque of pairs takes 220.
-        self._begun: dict[int, int] = {}
+        self._begun: dict[bytes, int] = {}
         self._offsets: deque[int] = deque()
-        self._originators: deque[int] = deque()
+        self._originators: deque[bytes] = deque()
 
     @classmethod
     def restored(cls, state: FoldState, horizon: int = HORIZON) -> Fold:
@@ -129,15 +128,31 @@ class Fold:
 
         Raises `RecordForeign`, and stays where it is, when it is no well-formed commit.
         """
-        if offset != self.next_offset:
-            self._begin_later(offset)
-        judged = self._begins(offset, commit) if commit.follower is None else self._follows(offset, commit)
-        self.next_offset = offset + 1
-        if judged is _ACCEPTED:
-            void = self._void(offset, commit)
-            if void:
-                return Judged(Verdict.ACCEPTED, void)
+        (judged,) = self.steps(((offset, commit),))
         return judged
+
+    def steps(self, commits: Iterable[tuple[int, Commit]]) -> list[Judged]:
+        """Judges commits in order, the first of them at `next_offset`; as many as there are before one that is not well-formed.
+
+        Raises `RecordForeign`, and stays where it is, when that is the first.
+        """
+        verdicts: list[Judged] = []
+        add, begins, follows = verdicts.append, self._begins, self._follows
+        try:
+            for offset, commit in commits:
+                if offset != self.next_offset:
+                    self._begin_later(offset)
+                judged = begins(offset, commit) if commit.follower is None else follows(offset, commit)
+                if judged is _ACCEPTED:
+                    void = self._void(offset, commit)
+                    if void:
+                        judged = Judged(Verdict.ACCEPTED, void)
+                add(judged)
+                self.next_offset = offset + 1
+        except RecordForeign:
+            if not verdicts:
+                raise
+        return verdicts
 
     def pass_over(self, offset: int) -> Judged:
         """Goes on without the record at `offset`, which must be `next_offset`, as an operator decided."""
@@ -153,7 +168,7 @@ class Fold:
         self._may_begin_later = False
         based_on = commit.based_on
         if based_on is not None and offset - based_on <= self.horizon:
-            self._stand(offset, originator_begun(offset, commit))
+            self._stand(offset, begun_by(offset, commit)[0])
 
     def _begin_later(self, offset: int) -> None:
         fresh = self._may_begin_later and self.next_offset == self.log_start
@@ -162,22 +177,22 @@ class Fold:
         self.log_start = self.next_offset = offset
 
     def _begins(self, offset: int, commit: Commit) -> Judged:
-        originator = originator_begun(offset, commit)
-        assert commit.based_on is not None
-        if offset - commit.based_on > self.horizon:
+        originator, based_on = begun_by(offset, commit)
+        horizon, begun = self.horizon, self._begun
+        if offset - based_on > horizon:
             return _STALE
-        stood = self._begun.get(originator)
+        stood = begun.get(originator)
         self._stand(offset, originator)
-        return _ACCEPTED if stood is None or offset - stood > self.horizon else _REPEATED
+        return _ACCEPTED if stood is None or offset - stood > horizon else _REPEATED
 
-    def _stand(self, offset: int, originator: int) -> None:
-        begun, offsets = self._begun, self._offsets
+    def _stand(self, offset: int, originator: bytes) -> None:
+        begun, offsets, originators = self._begun, self._offsets, self._originators
         begun[originator] = offset
         offsets.append(offset)
-        self._originators.append(originator)
+        originators.append(originator)
         oldest = offset - self.horizon
         while offsets[0] < oldest:
-            gone, name = offsets.popleft(), self._originators.popleft()
+            gone, name = offsets.popleft(), originators.popleft()
             if begun[name] == gone:
                 del begun[name]
 
@@ -196,11 +211,15 @@ class Fold:
         return _ACCEPTED
 
     def _void(self, offset: int, commit: Commit) -> frozenset[int]:
-        erased = self.erased
+        erased, events = self.erased, commit.packed
         void: frozenset[int] = _NOTHING
-        if not erased and ERASED_TOPIC not in commit.event_topics:
-            return void
-        for index, (_, _, event_topic, state) in enumerate(commit.packed):
+        if not erased:
+            for event in events:
+                if event[2] == ERASED_TOPIC:
+                    break
+            else:
+                return void
+        for index, (_, _, event_topic, state) in enumerate(events):
             if event_topic == ERASED_TOPIC:
                 since = erased.setdefault(person_of(state), offset)
             elif erased:
@@ -212,39 +231,38 @@ class Fold:
         return void
 
 
-def originator_begun(offset: int, commit: Commit) -> int:
-    """The one originator that a commit begins, from version 1, as an integer. Raises `RecordForeign` when it does not."""
-    events, based_on = commit.packed, commit.based_on
-    follows = commit.follower is not None or commit.after is not None or commit.upto is not None
-    if based_on is None or follows or not events:
+def begun_by(offset: int, commit: Commit) -> tuple[bytes, int]:
+    """The one originator (16 bytes) that a commit begins, from version 1, and what it is based on.
+
+    Raises `RecordForeign` when it begins none.
+    """
+    events, based_on, follower, after, upto, _ = commit
+    if based_on is None or not events or follower is not None or after is not None or upto is not None:
         raise RecordForeign(f"the commit at offset {offset} neither begins nor follows")
-    originator = events[0][0]
+    first = events[0][0]
     expected = 1
-    for event in events:
-        if event[1] != expected or event[0] != originator:
+    for originator, version, _, _ in events:
+        if version != expected or originator != first:
             raise RecordForeign(f"the commit at offset {offset} begins more than one originator, or not from version 1")
         expected += 1
     if not 0 <= based_on <= offset:
         raise RecordForeign(f"the commit at offset {offset} is based on what did not exist")
-    return int.from_bytes(originator, "big")
+    return first, based_on
 
 
 def judge_register(
-    commit: Commit, last_version: Callable[[UUID], int | None], last_tracked: Callable[[str], int | None]
+    commit: Commit, last_version: Callable[[bytes], int | None], last_tracked: Callable[[str], int | None]
 ) -> bool:
     """Whether a commit of the register is accepted: every event's version is its originator's last plus one (0 or 1 begins),
-    every tracking position is greater than its application's last."""
-    versions: dict[UUID, int] = {}
-    for event in commit.events:
-        originator = event.originator_id
-        assert isinstance(originator, UUID)
+    every tracking position is greater than its application's last. Originators are 16 bytes."""
+    versions: dict[bytes, int] = {}
+    for originator, version, _, _ in commit.packed:
         last = versions.get(originator)
         if last is None:
             last = last_version(originator)
-        fits = event.originator_version in (0, 1) if last is None else event.originator_version == last + 1
-        if not fits:
+        if version not in (0, 1) if last is None else version != last + 1:
             return False
-        versions[originator] = event.originator_version
+        versions[originator] = version
     tracked: dict[str, int] = {}
     for tracking in commit.tracking:
         name = tracking.application_name

@@ -174,12 +174,12 @@ class Follower:
         for accepted, of_one in zip(batch, made, strict=False):
             more = sum(len(event.state) for event in of_one)
             if events and size + more > limit:
-                yield Commit(tuple(events), follower=name, after=after, upto=accepted.offset - 1)
+                yield Commit.of(events, follower=name, after=after, upto=accepted.offset - 1)
                 events, size, after = [], 0, accepted.offset - 1
             events += of_one
             size += more
         if events:
-            yield Commit(tuple(events), follower=name, after=after, upto=upto)
+            yield Commit.of(events, follower=name, after=after, upto=upto)
 
     def _handle(
         self, number: int, batch: Sequence[Accepted]

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
-from eventsourcing.persistence import StoredEvent
-
 from vault.commit import Commit
 from vault.conversations import Accepted, Conversations
 from vault.errors import AppendRefused, BadInput, SubjectErased
@@ -22,6 +20,7 @@ from vault.ids import InteractionId, SubjectId, partition_of
 from vault.interaction import ConversationEvent, Received
 from vault.keys import Claim, ClaimState, KeyStore
 from vault.mapper import SealingMapper
+from vault.seal import Packed, packed
 
 ATTEMPTS_MAX = 8
 """How often one message is tried when the log refuses it; each time means that somebody else moved on meanwhile."""
@@ -235,7 +234,7 @@ class Intake:
             commits.setdefault(draft.partition, []).append((draft, commit))
         return commits
 
-    def _seal(self, draft: _Draft) -> tuple[StoredEvent, ...]:
+    def _seal(self, draft: _Draft) -> tuple[Packed, ...]:
         message, subject = draft.message, draft.subject
         received = self._mapper.seal_fields(  # without an event object, since every message comes this way
             Received.TOPIC,
@@ -257,7 +256,7 @@ class Intake:
             return (received,)
         to_stored = self._mapper.to_stored_event
         more = message.and_then(InteractionId(draft.originator), SubjectId(subject))
-        return (received, *(to_stored(event) for event in more))
+        return (received, *(packed(to_stored(event)) for event in more))
 
 
 _NOT_YET = UUID(int=0)

@@ -49,7 +49,7 @@ class KafkaRecorder:
             return ()
         if not all(isinstance(event.originator_id, UUID) for event in stored_events):
             raise NotSupportedError("aggregates of the register have UUIDs for ids")
-        ids = self.register.record(Commit(tuple(stored_events), tracking=(tracking,) if tracking else ()))
+        ids = self.register.record(Commit.of(stored_events, tracking=(tracking,) if tracking else ()))
         if ids is None:
             raise IntegrityError("somebody else recorded that version, or read that far, first")
         return ids

@@ -280,31 +280,28 @@ class FoldedPartition(Generic[J]):
     def _take(self, raws: Sequence[Raw]) -> None:
         """Folds records as they were read; those folded meanwhile, on their acknowledgement, are left out."""
         with self._changed:
-            read: list[tuple[int, Commit]] = []
-            foreign: tuple[int, str] | None = None
-            expected = self.next_offset
-            acked, decode = self._acked, self._envelope.read
-            for offset, record in raws:
-                if offset < expected:
-                    continue
-                if offset > expected:
-                    foreign = (expected, "the record is gone from the log")
-                    break
-                commit = acked.get(offset)
-                if commit is None:
-                    if offset in self.passed_over:
-                        commit = Commit()
-                    else:
-                        try:
-                            commit = decode(record)
-                        except RecordForeign as error:
-                            foreign = (offset, str(error))
-                            break
-                read.append((offset, commit))
-                expected = offset + 1
+            read, foreign = self._decoded(raws)
             self._advance(read)
             if foreign is not None:
                 raise self._stop(*foreign)
+
+    def _decoded(self, raws: Sequence[Raw]) -> tuple[list[tuple[int, Commit]], tuple[int, str] | None]:
+        """What is new of them, and where and why there is no going on."""
+        read: list[tuple[int, Commit]] = []
+        expected = self.next_offset
+        acked, decode, passed_over = self._acked, self._envelope.read, self.passed_over
+        try:
+            for offset, record in raws:
+                if offset != expected:
+                    if offset < expected:
+                        continue
+                    return read, (expected, "the record is gone from the log")
+                commit = Commit() if offset in passed_over else acked.get(offset) or decode(record)
+                read.append((offset, commit))
+                expected += 1
+        except RecordForeign as error:
+            return read, (expected, str(error))
+        return read, None
 
     def _stop(self, offset: int, reason: str) -> PartitionStopped:
         """Remembers that nothing passes `offset`. Called under the lock."""

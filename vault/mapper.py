@@ -23,7 +23,7 @@ from vault.ids import KeyId
 from vault.interaction import EVENTS, HEADER_FIELDS, ConversationEvent
 from vault.keys.model import Unreadable
 from vault.request import PrivacyRequest
-from vault.seal import CLEAR, Dek, Header, open_payload, read_header, seal
+from vault.seal import CLEAR, Dek, Header, Packed, open_payload, read_header, seal, stored
 from vault.subject import DataSubject, RegisterEvent
 
 Event = ConversationEvent | RegisterEvent
@@ -93,8 +93,10 @@ class SealingMapper(Mapper[UUID]):
         for name in kind.uuids:
             if fields[name] is not None:
                 fields[name] = fields[name].bytes
-        return self.seal_fields(
-            event.TOPIC, event.originator_id, event.originator_version, event.person, at_us, channel, fields
+        return stored(
+            self.seal_fields(
+                event.TOPIC, event.originator_id, event.originator_version, event.person, at_us, channel, fields
+            )
         )
 
     def seal_fields(
@@ -106,8 +108,8 @@ class SealingMapper(Mapper[UUID]):
         at_us: int,
         channel: str,
         fields: Mapping[str, Any],
-    ) -> StoredEvent:
-        """The same without an event object, from the payload's fields; ids among them as 16 bytes."""
+    ) -> Packed:
+        """The same, plain and without an event object, from the payload's fields; ids among them as 16 bytes."""
         sealed = _KINDS[topic].sealed
         dek, payload = None, b""
         if sealed != "clear":
@@ -124,28 +126,28 @@ class SealingMapper(Mapper[UUID]):
             payload=payload,
         )
 
-    def open(self, stored: StoredEvent, purpose: str | None = None) -> Event | Closed:
+    def open(self, event: StoredEvent, purpose: str | None = None) -> Event | Closed:
         """The event, opened under a grant for `purpose` (default: any this process holds).
 
         Raises `EventTampered` when it is not as it was written, or of an event topic that this program does not know.
         """
-        kind = _KINDS.get(stored.topic)
+        kind = _KINDS.get(event.topic)
         if kind is None:
-            raise EventTampered(f"no event is called {stored.topic}", remedy="use a program version that knows it")
-        header = read_header(stored.state)
+            raise EventTampered(f"no event is called {event.topic}", remedy="use a program version that knows it")
+        header = read_header(event.state)
         if kind.sealed == "clear":
-            return kind.make(stored, header, {})
+            return kind.make(event, header, {})
         if header.key_id == CLEAR:
-            raise EventTampered(f"an event of {stored.topic} is not sealed")
+            raise EventTampered(f"an event of {event.topic} is not sealed")
         dek = self._keys.opening(header.key_id, header.person, purpose)
         if isinstance(dek, Unreadable):
-            assert isinstance(stored.originator_id, UUID)
-            return Closed(stored.topic, stored.originator_id, stored.originator_version, header, dek)
-        fields = codec.decode(stored.topic, open_payload(stored, header, dek))
+            assert isinstance(event.originator_id, UUID)
+            return Closed(event.topic, event.originator_id, event.originator_version, header, dek)
+        fields = codec.decode(event.topic, open_payload(event, header, dek))
         for name in kind.uuids:
             if fields[name] is not None:
                 fields[name] = UUID(bytes=fields[name])
-        return kind.make(stored, header, fields)
+        return kind.make(event, header, fields)
 
     def to_domain_event(self, stored_event: StoredEvent) -> Any:
         """For loading aggregates. Raises `SubjectErased` or `KeyWithheld` when the event is closed."""

@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from eventsourcing.persistence import DatabaseError
 from eventsourcing.sqlite import SQLiteAggregateRecorder, SQLiteProcessRecorder
@@ -64,7 +64,7 @@ class RegisterState:
         if path is not None:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = _own(path)
-        self._versions: dict[UUID, int] = {}
+        self._versions: dict[bytes, int] = {}
         self._tracked: dict[str, int | None] = {}
         self._cursor: sqlite3.Cursor | None = None
         try:
@@ -117,9 +117,9 @@ class RegisterState:
 
     def is_late(self, commit: Commit) -> bool:
         """Whether it is known without asking anybody that the log would refuse the commit: versions and positions only grow."""
-        for event in commit.events:
-            last = self._versions.get(event.originator_id)  # type: ignore[arg-type]
-            if last is not None and event.originator_version <= last:
+        for originator, version, _, _ in commit.packed:
+            last = self._versions.get(originator)
+            if last is not None and version <= last:
                 return True
         for tracking in commit.tracking:
             position = self._tracked.get(tracking.application_name)
@@ -144,13 +144,11 @@ class RegisterState:
                         verdicts.append(None)
                         continue
                     first = last_id + 1
-                    for event in commit.events:
+                    for originator, version, event_topic, state in commit.packed:
                         last_id += 1
-                        originator = event.originator_id
-                        assert isinstance(originator, UUID)
                         versions.pop(originator, None)  # so that the one written last is the last to be forgotten
-                        versions[originator] = event.originator_version
-                        rows.append((last_id, originator.hex, event.originator_version, event.topic, event.state))
+                        versions[originator] = version
+                        rows.append((last_id, originator.hex(), version, event_topic, state))
                     for tracking in commit.tracking:
                         self._tracked[tracking.application_name] = tracking.notification_id
                         positions.append((tracking.application_name, tracking.notification_id))
@@ -169,12 +167,12 @@ class RegisterState:
             del versions[next(iter(versions))]
         return verdicts
 
-    def _last_version(self, originator: UUID) -> int | None:
+    def _last_version(self, originator: bytes) -> int | None:
         last = self._versions.get(originator)
         if last is None:
             assert self._cursor is not None
             self._cursor.execute(
-                "SELECT max(originator_version) FROM stored_events WHERE originator_id = ?", (originator.hex,)
+                "SELECT max(originator_version) FROM stored_events WHERE originator_id = ?", (originator.hex(),)
             )
             last = self._cursor.fetchone()[0]
         return last

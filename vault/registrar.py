@@ -264,7 +264,7 @@ class Registrar:
             known = partition.fold.erased.get(subject.bytes)
             if known is not None:
                 return known
-            ((offset, judged),) = partition.append([Commit((stored,), based_on=based_on)])
+            ((offset, judged),) = partition.append([Commit.of((stored,), based_on=based_on)])
             if judged.verdict is Verdict.ACCEPTED:
                 return offset
 

@@ -42,6 +42,12 @@ CHANNEL_BYTES_MAX = 255
 CLEAR = KeyId(bytes(KEY_ID_SIZE))
 """Key id of an event that carries no payload."""
 
+Packed = tuple[bytes, int, str, bytes]
+"""A sealed event, plain: originator (16 bytes), version, event topic, state."""
+
+CHANNEL_SIZE_AT = 25
+"""Where a state says how many bytes its channel's name has."""
+
 _FIXED = struct.Struct(">B16sqB")
 _PLACE = struct.Struct(">16sI")
 _COMMITMENT = b"parloir dek 1"
@@ -63,6 +69,17 @@ class Dek:
 def commitment(material: bytes) -> KeyId:
     """The key id of a DEK: a hash that commits to it."""
     return KeyId(hashlib.sha256(_COMMITMENT + material).digest())
+
+
+def packed(event: StoredEvent) -> Packed:
+    """A stored event, plain."""
+    return event.originator_id.bytes, event.originator_version, event.topic, event.state  # type: ignore[union-attr]
+
+
+def stored(event: Packed) -> StoredEvent:
+    """A sealed event as `eventsourcing` knows it."""
+    originator, version, event_topic, state = event
+    return StoredEvent(uuid_of(originator), version, event_topic, state)
 
 
 class Header(NamedTuple):
@@ -112,7 +129,7 @@ def seal(
     dek: Dek | None,
     payload: bytes = b"",
     random: Callable[[int], bytes] = os.urandom,
-) -> StoredEvent:
+) -> Packed:
     """Seals `payload` under `dek`; without a DEK, makes a clear event, which must have no payload.
 
     `random` makes the nonce. Risk: two payloads under one DEK and nonce open each other and let events be forged; so nothing but
@@ -131,11 +148,12 @@ def seal(
     if dek is None:
         if payload:
             raise ValueError("a payload is never written in the clear")
-        return StoredEvent(originator_id, version, event_topic, header)
+        return originator_id.bytes, version, event_topic, header
     nonce = random(NONCE_SIZE)
-    bound = b"".join((_PLACE.pack(originator_id.bytes, version), event_topic.encode(), b"\0", header))
+    originator = originator_id.bytes
+    bound = b"".join((_PLACE.pack(originator, version), event_topic.encode(), b"\0", header))
     sealed = dek.aead.encrypt(nonce, payload, bound)
-    return StoredEvent(originator_id, version, event_topic, b"".join((header, nonce, sealed)))
+    return originator, version, event_topic, b"".join((header, nonce, sealed))
 
 
 def open_payload(event: StoredEvent, header: Header, dek: Dek) -> bytes:

@@ -187,7 +187,7 @@ class _Bench:
                     after, positions[number] = positions[number], accepted.offset
                     for follower, event in zip(("nlu", "bot"), turn, strict=True):
                         made = (self.mapper.to_stored_event(event),)
-                        commits.append(Commit(made, follower=follower, after=after, upto=accepted.offset))
+                        commits.append(Commit.of(made, follower=follower, after=after, upto=accepted.offset))
         partition.append(commits)
 
     def _follow(self, number: int, positions: dict[int, int]) -> None:
@@ -206,7 +206,7 @@ class _Bench:
                 ]
                 if made:
                     upto = reader.next_offset - 1
-                    partition.append([Commit(tuple(made), follower="bot", after=positions[number], upto=upto)])
+                    partition.append([Commit.of(made, follower="bot", after=positions[number], upto=upto)])
                     positions[number] = upto
 
 

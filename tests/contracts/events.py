@@ -8,26 +8,28 @@ from eventsourcing.persistence import StoredEvent
 
 from vault.commit import Commit
 from vault.conversations import Accepted, ConversationPartition, Reader
-from vault.seal import seal
+from vault.seal import seal, stored
 
 LOG_KEY = bytes(range(32))
 NOTED = "test.noted.1"
 
 
 def event(subject: UUID, originator: UUID | None = None, version: int = 1, topic: str = NOTED) -> StoredEvent:
-    return seal(
-        originator_id=originator or uuid4(),
-        version=version,
-        event_topic=topic,
-        person=subject,
-        at_us=1,
-        channel="web",
-        dek=None,
+    return stored(
+        seal(
+            originator_id=originator or uuid4(),
+            version=version,
+            event_topic=topic,
+            person=subject,
+            at_us=1,
+            channel="web",
+            dek=None,
+        )
     )
 
 
-def begin(stored: StoredEvent, based_on: int) -> Commit:
-    return Commit((stored,), based_on=based_on)
+def begin(event: StoredEvent, based_on: int) -> Commit:
+    return Commit.of((event,), based_on=based_on)
 
 
 def everything(partition: ConversationPartition, start: int = 0) -> list[Accepted]:

@@ -59,7 +59,7 @@ def test_followers_of_one_name_have_one_commit_accepted_at_each_position(opened:
     one, two = opened().partition(0), opened().partition(0)
     one.append([begin(event(SUBJECT), 0) for _ in range(3)])
     two.catch_up()
-    made = [Commit((event(SUBJECT, version=2),), follower="nlu", after=-1, upto=2) for _ in range(2)]
+    made = [Commit.of((event(SUBJECT, version=2),), follower="nlu", after=-1, upto=2) for _ in range(2)]
     ((_, first),) = one.append([made[0]])
     ((_, second),) = two.append([made[1]])
     assert (first.verdict, second.verdict) == (Verdict.ACCEPTED, Verdict.OUTRUN)
@@ -144,7 +144,7 @@ def test_events_of_an_erased_person_are_void_one_by_one_and_the_process_is_told(
     ((_, judged),) = writing.append([begin(event(SUBJECT), 2)])
     assert judged.verdict is Verdict.ACCEPTED
     assert judged.void == {0}
-    mixed = Commit((event(SUBJECT, version=2), event(other, version=2)), follower="nlu", after=-1, upto=0)
+    mixed = Commit.of((event(SUBJECT, version=2), event(other, version=2)), follower="nlu", after=-1, upto=0)
     ((_, judged),) = writing.append([mixed])
     assert judged.void == {0}
     read = everything(reading)
@@ -165,7 +165,7 @@ def test_a_restart_agrees_with_who_never_stopped_whatever_became_of_the_local_st
     for s in stored:
         partition.append([begin(s, partition.next_offset)])
     partition.append([begin(stored[-1], 19)])
-    partition.append([Commit((event(SUBJECT, version=2),), follower="nlu", after=-1, upto=20)])
+    partition.append([Commit.of((event(SUBJECT, version=2),), follower="nlu", after=-1, upto=20)])
     first.close()
     if damage == "deleted":
         state.unlink()

@@ -34,7 +34,7 @@ def make(vault: Vault, projector: Projector, sender: str = "visitor") -> Report:
 
 def append(vault: Vault, event: ConversationEvent) -> None:
     partition = vault.conversations.partition(partition_of(event.subject))
-    partition.append([Commit((vault.mapper.to_stored_event(event),), based_on=partition.catch_up())])
+    partition.append([Commit.of((vault.mapper.to_stored_event(event),), based_on=partition.catch_up())])
 
 
 def companion(vault: Vault, kind: type[Any], interaction: str, **fields: Any) -> Any:

@@ -104,7 +104,7 @@ def test_what_is_understood_later_in_a_followers_commit_completes_the_interactio
         confidence=0.5,
         model="m",
     )
-    commit = Commit((vault.mapper.to_stored_event(understood),), follower="nlu", after=-1, upto=0)
+    commit = Commit.of((vault.mapper.to_stored_event(understood),), follower="nlu", after=-1, upto=0)
     ((_, judged),) = vault.conversations.partition(receipt.partition).append([commit])
     assert judged.verdict is Verdict.ACCEPTED
     projector.catch_up()
@@ -193,7 +193,7 @@ def test_void_events_are_not_projected(vault: Vault, projector: Projector) -> No
     stored = vault.mapper.to_stored_event(late)
     vault.registrar.erase(subject, ground="request 1", decided_by="officer")
     partition = vault.conversations.partition(partition_of(subject))
-    ((_, judged),) = partition.append([Commit((stored,), based_on=partition.next_offset)])
+    ((_, judged),) = partition.append([Commit.of((stored,), based_on=partition.next_offset)])
     assert judged.void == frozenset({0})
     projector.catch_up()
     assert rows(projector.store, "SELECT count(*) FROM event") == [(0,)]
@@ -236,7 +236,7 @@ def test_a_tampered_event_stops_its_partition_at_its_offset_and_no_other(vault: 
 
     forged = dataclasses.replace(moved, originator_id=uuid4(), originator_version=1)
     before = partition.next_offset
-    ((offset, judged),) = partition.append([Commit((forged,), based_on=before)])
+    ((offset, judged),) = partition.append([Commit.of((forged,), based_on=before)])
     assert judged.verdict is Verdict.ACCEPTED
     said(vault, people=8, turns=16, first=100)
     positions = projector.catch_up()

@@ -45,7 +45,7 @@ def person(stored: StoredEvent) -> int:
 
 
 def begin(originator: int, topic: str, who: int, based_on: int) -> Commit:
-    return Commit((event(originator, 1, topic, who),), based_on=based_on)
+    return Commit.of((event(originator, 1, topic, who),), based_on=based_on)
 
 
 def message_of(received: int) -> tuple[int, int]:
@@ -313,7 +313,7 @@ class Worker(Actor):
                 events.append(event(seen.originator_id.int, version, made, person(seen)))
         self.cursor = upto + 1
         if events:
-            self.made = Commit(tuple(events), follower=self.name, after=self.after, upto=upto)
+            self.made = Commit.of(events, follower=self.name, after=self.after, upto=upto)
             self.stage = "send"
         return True
 

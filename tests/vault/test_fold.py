@@ -32,7 +32,7 @@ def noise(number: int, based_on: int) -> Commit:
 
 
 def follow(name: str, after: int | None, upto: int | None, *originators: int, **others: Any) -> Commit:
-    return Commit(
+    return Commit.of(
         tuple(event(o, 2, "made", SOMEBODY) for o in originators), follower=name, after=after, upto=upto, **others
     )
 
@@ -41,8 +41,8 @@ def test_what_begins_an_originator_is_accepted_once_and_refused_within_the_horiz
     first = begin(7, RECEIVED, SOMEBODY, 0)
     assert folded(first, first) == [Verdict.ACCEPTED, Verdict.REPEATED]
     fillers = [noise(n, 0) for n in range(H - 1)]
-    assert folded(first, *fillers, replace(first, based_on=1))[-1] is Verdict.REPEATED
-    assert folded(first, *fillers, noise(99, 1), replace(first, based_on=1))[-1] is Verdict.ACCEPTED
+    assert folded(first, *fillers, first._replace(based_on=1))[-1] is Verdict.REPEATED
+    assert folded(first, *fillers, noise(99, 1), first._replace(based_on=1))[-1] is Verdict.ACCEPTED
 
 
 def test_a_repeat_that_was_refused_itself_keeps_later_ones_out() -> None:
@@ -126,10 +126,8 @@ def test_a_follower_new_to_a_log_that_was_cut_begins_at_minus_one_for_everybody(
 def test_events_after_an_erasure_are_void_one_by_one_and_only_of_that_person() -> None:
     fold = Fold(H)
     erased, again = begin(5, ERASED_TOPIC, SOMEBODY, 0), begin(6, ERASED_TOPIC, SOMEBODY, 1)
-    mixed = replace(
-        follow("nlu", -1, 0),
-        events=(event(8, 2, "made", ANOTHER), event(9, 2, "made", SOMEBODY), event(10, 2, "made", SOMEBODY)),
-    )
+    events = (event(8, 2, "made", ANOTHER), event(9, 2, "made", SOMEBODY), event(10, 2, "made", SOMEBODY))
+    mixed = Commit.of(events, follower="nlu", after=-1, upto=0)
     judged = [
         fold.step(offset, commit)
         for offset, commit in enumerate((erased, again, mixed, begin(11, RECEIVED, SOMEBODY, 3)))
@@ -144,7 +142,7 @@ def test_events_after_an_erasure_are_void_one_by_one_and_only_of_that_person() -
 
 
 def test_what_stands_in_the_commit_of_the_erasure_is_not_void() -> None:
-    both = Commit((event(5, 1, ERASED_TOPIC, SOMEBODY), event(5, 2, "made", SOMEBODY)), based_on=0)
+    both = Commit.of((event(5, 1, ERASED_TOPIC, SOMEBODY), event(5, 2, "made", SOMEBODY)), based_on=0)
     assert Fold(H).step(0, both) == Judged(Verdict.ACCEPTED)
 
 
@@ -160,18 +158,18 @@ def test_an_erasure_that_was_refused_erases_nobody() -> None:
 ONE, TWO = event(1, 1, RECEIVED, SOMEBODY), event(1, 2, "made", SOMEBODY)
 MALFORMED = {
     "nothing at all": Commit(),
-    "neither begins nor follows": Commit((ONE,)),
-    "begins nothing": Commit((), based_on=0),
-    "begins and follows": Commit((ONE,), based_on=0, follower="nlu", after=-1, upto=0),
-    "begins, with an after": Commit((ONE,), based_on=0, after=-1),
-    "begins, with an upto": Commit((ONE,), based_on=0, upto=0),
-    "begins at version 2": Commit((TWO,), based_on=0),
-    "begins at version 0": Commit((event(1, 0, RECEIVED, SOMEBODY),), based_on=0),
-    "begins with a gap": Commit((ONE, event(1, 3, "made", SOMEBODY)), based_on=0),
-    "begins two": Commit((ONE, event(2, 2, "made", SOMEBODY)), based_on=0),
-    "begins one twice": Commit((ONE, ONE), based_on=0),
-    "based on what did not exist": Commit((ONE,), based_on=4),
-    "based on less than nothing": Commit((ONE,), based_on=-1),
+    "neither begins nor follows": Commit.of((ONE,)),
+    "begins nothing": Commit.of((), based_on=0),
+    "begins and follows": Commit.of((ONE,), based_on=0, follower="nlu", after=-1, upto=0),
+    "begins, with an after": Commit.of((ONE,), based_on=0, after=-1),
+    "begins, with an upto": Commit.of((ONE,), based_on=0, upto=0),
+    "begins at version 2": Commit.of((TWO,), based_on=0),
+    "begins at version 0": Commit.of((event(1, 0, RECEIVED, SOMEBODY),), based_on=0),
+    "begins with a gap": Commit.of((ONE, event(1, 3, "made", SOMEBODY)), based_on=0),
+    "begins two": Commit.of((ONE, event(2, 2, "made", SOMEBODY)), based_on=0),
+    "begins one twice": Commit.of((ONE, ONE), based_on=0),
+    "based on what did not exist": Commit.of((ONE,), based_on=4),
+    "based on less than nothing": Commit.of((ONE,), based_on=-1),
     "follows without after": follow("nlu", None, 1),
     "follows without upto": follow("nlu", -1, None),
     "has read itself": follow("nlu", -1, 3),
@@ -252,7 +250,7 @@ def test_a_restored_fold_remembers_where_its_log_began() -> None:
 
 
 def register(*versions: tuple[int, int], tracking: tuple[tuple[str, int], ...] = ()) -> Commit:
-    return Commit(
+    return Commit.of(
         tuple(event(originator, version, "made", SOMEBODY) for originator, version in versions),
         tracking=tuple(Tracking(*row) for row in tracking),
     )
@@ -281,7 +279,7 @@ def register(*versions: tuple[int, int], tracking: tuple[tuple[str, int], ...] =
     ],
 )
 def test_the_register_takes_each_originators_next_version_only(commit: Commit, accepted: bool) -> None:
-    last = {UUID(int=9): 4, UUID(int=8): 0}
+    last = {UUID(int=9).bytes: 4, UUID(int=8).bytes: 0}
     assert judge_register(commit, last.get, {}.get) is accepted
 
 

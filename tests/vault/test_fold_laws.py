@@ -16,7 +16,7 @@ from tests.vault import laws
 from tests.vault.histories import RECEIVED, History, begin
 from tests.vault.laws import Recipe, settled
 from vault.commit import Commit
-from vault.fold import _ACCEPTED, Fold, Judged, Verdict, originator_begun
+from vault.fold import _ACCEPTED, Fold, Judged, Verdict, begun_by
 
 RECIPES = st.builds(
     Recipe,
@@ -100,7 +100,7 @@ def test_what_lands_late_is_stale_exactly_beyond_the_horizon(recipe: Recipe, lat
 
 class NeverStale(Fold):
     def _begins(self, offset: int, commit: Commit) -> Judged:
-        return super()._begins(offset, replace(commit, based_on=offset))
+        return super()._begins(offset, commit._replace(based_on=offset))
 
 
 class AnyPosition(Fold):
@@ -111,7 +111,7 @@ class AnyPosition(Fold):
 
 class ShortWindow(Fold):
     def _begins(self, offset: int, commit: Commit) -> Judged:
-        stood = self._begun.get(originator_begun(offset, commit), offset)
+        stood = self._begun.get(begun_by(offset, commit)[0], offset)
         judged = super()._begins(offset, commit)
         return _ACCEPTED if judged.verdict is Verdict.REPEATED and offset - stood > self.horizon // 2 else judged
 

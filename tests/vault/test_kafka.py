@@ -307,7 +307,7 @@ def test_without_its_state_a_process_folds_the_same_again(rig: Rig) -> None:
     recorder = rig.open("state")
     originator = uuid4()
     for version in (1, 2, 2, 4, 3):  # as the log holds them: two are refused
-        rig.produce(rig.envelope().write(Commit((event(originator, version),))))
+        rig.produce(rig.envelope().write(Commit.of((event(originator, version),))))
     before = read_all(recorder)
     assert [one.originator_version for one in before] == [1, 2, 3]
     rig.close()
@@ -418,14 +418,14 @@ def test_a_strangers_record_stops_its_partition_and_is_named(rig: Rig) -> None:
 
 @pytest.mark.parametrize("kind", ["other log", "other partition", "changed byte", "of the conversations"])
 def test_no_record_passes_that_this_partition_does_not_hold(rig: Rig, kind: str) -> None:
-    commit = Commit((event(uuid4(), 1),))
+    commit = Commit.of((event(uuid4(), 1),))
     changed = bytearray(rig.envelope().write(commit))
     changed[-40] ^= 1
     record = {
         "other log": Envelope(LogId(uuid4()), rig.log_key, rig.topic, 0).write(commit),
         "other partition": rig.envelope(1).write(commit),
         "changed byte": bytes(changed),
-        "of the conversations": rig.envelope().write(Commit(commit.events, follower="nlu", after=-1, upto=0)),
+        "of the conversations": rig.envelope().write(Commit(commit.packed, follower="nlu", after=-1, upto=0)),
     }[kind]
     recorder = rig.open()
     recorder.insert_events([event(uuid4(), 1)])

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vault.errors import EventTampered
-from vault.seal import CLEAR, NONCE_SIZE, TAG_SIZE, Dek, commitment, open_payload, person_of, read_header, seal
+from vault.seal import CLEAR, NONCE_SIZE, TAG_SIZE, Dek, commitment, open_payload, person_of, read_header, seal, stored
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "seal.1.json").read_text("utf-8"))
 
@@ -33,7 +33,7 @@ PAYLOAD = b"forty-two bytes of what somebody once said"
 
 
 def sealed(payload: bytes = PAYLOAD, dek: Dek | None = DEK, **other: Any) -> StoredEvent:
-    return seal(**{**PLACE, **other}, dek=dek, payload=payload)
+    return stored(seal(**{**PLACE, **other}, dek=dek, payload=payload))
 
 
 def opened(event: StoredEvent, dek: Dek = DEK) -> bytes:
@@ -259,7 +259,7 @@ def test_the_layout_is_frozen(vector: dict[str, Any]) -> None:
     place = {name: vector[name] for name in ("version", "event_topic", "at_us", "channel")}
     place |= {name: UUID(vector[name]) for name in ("originator_id", "person")}
     payload = bytes.fromhex(vector["payload"])
-    event = seal(**place, dek=dek, payload=payload, random=lambda size: bytes.fromhex(vector["nonce"])[:size])
+    event = stored(seal(**place, dek=dek, payload=payload, random=lambda size: bytes.fromhex(vector["nonce"])[:size]))
     assert event.state == state
     header = read_header(state)
     assert (header.person, header.at_us, header.channel) == (place["person"], place["at_us"], place["channel"])

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
@@ -26,7 +26,9 @@ from vault.logs.submit import BATCH_BYTES, Batch, submit
 
 WHOLE_BATCH_RECORDS = 16
 """From how many records on they are sent as a batch of their own; fewer share one with what others send at the same time."""
-FETCH_BYTES = 4 * 1024 * 1024
+FETCH_BYTES = 1024 * 1024
+METADATA_WAIT_MS = 10
+"""How long a client waits before it looks again where a partition is; that it does not know at first."""
 
 _GONE = (
     kafka_errors.OffsetOutOfRangeError,
@@ -79,7 +81,7 @@ class KafkaLog:
         self._bounds_lock = threading.Lock()
 
     def _prepare(self, retention_ms: int, create: bool) -> None:
-        admin = KafkaAdminClient(**self.cluster.client)
+        admin = _prompt(KafkaAdminClient(**self.cluster.client))
         declared = {
             "cleanup.policy": "delete",
             "retention.ms": str(retention_ms),
@@ -124,7 +126,7 @@ class KafkaLog:
             with self._producer_lock:
                 if self._lazy_producer is None:
                     timeout = self.cluster.append_timeout_ms
-                    self._lazy_producer = KafkaProducer(
+                    made = KafkaProducer(
                         **self.cluster.client,
                         acks="all",
                         enable_idempotence=True,
@@ -138,6 +140,7 @@ class KafkaLog:
                         metrics_enabled=False,
                         reconnect_backoff_max_ms=1_000,
                     )
+                    self._lazy_producer = _prompt(made)
                 producer = self._lazy_producer
         return producer
 
@@ -172,13 +175,15 @@ class KafkaLog:
         place = TopicPartition(self.topic, partition)
         try:
             if self._bounds_consumer is None:
-                self._bounds_consumer = KafkaConsumer(
+                made = KafkaConsumer(
                     **self.cluster.client,
                     enable_auto_commit=False,
+                    retry_backoff_ms=METADATA_WAIT_MS,
                     allow_auto_create_topics=False,
                     metrics_enabled=False,
                     reconnect_backoff_max_ms=1_000,
                 )
+                self._bounds_consumer = _prompt(made)
             answer: dict[TopicPartition, int] = getattr(self._bounds_consumer, question)(
                 [place], timeout_ms=self.cluster.append_timeout_ms
             )
@@ -259,13 +264,13 @@ class _KafkaTail:
                 enable_auto_commit=False,
                 max_partition_fetch_bytes=FETCH_BYTES,
                 fetch_max_wait_ms=500,
-                retry_backoff_ms=10,  # how long the first poll sleeps, until the client knows where the partition is
+                retry_backoff_ms=METADATA_WAIT_MS,
                 max_poll_records=10_000,
                 allow_auto_create_topics=False,
                 metrics_enabled=False,
                 reconnect_backoff_max_ms=1_000,
             )
-            lean(self._consumer)
+            lean(_prompt(self._consumer))
             self._consumer.assign([self._place])
             self._consumer.seek(self._place, start)
         except kafka_errors.KafkaError as error:
@@ -291,6 +296,19 @@ class _KafkaTail:
 
     def close(self) -> None:
         self._consumer.close(autocommit=False)
+
+
+C = TypeVar("C")
+
+
+def _prompt(client: C) -> C:
+    """The client, which does not wait 100 ms between asking for the brokers and asking for a topic, as kafka-python does before it is
+    of any use. No option says so; where the place is not there, it waits."""
+    cluster = getattr(client, "_metadata", None) or getattr(getattr(client, "_manager", None), "cluster", None)
+    config = getattr(cluster, "config", None)
+    if isinstance(config, dict) and "retry_backoff_ms" in config:
+        config["retry_backoff_ms"] = METADATA_WAIT_MS
+    return client
 
 
 def _away(
