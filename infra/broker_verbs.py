@@ -11,8 +11,8 @@ from pathlib import Path
 
 from infra.artifacts import cache_folder, fetch
 from infra.broker import Broker
-from infra.control import DONE, FAILED
 from infra.settings import FILE, Settings
+from vault.client import DONE, FAILED
 from vault.errors import LogMismatch, StartRefused
 
 TOPIC_PREFIX = "parloir"

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing held. Errors are one line
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import logging
 import os
@@ -20,12 +21,17 @@ import shtab
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from infra import broker_verbs, logs, serve
-from infra.control import DONE, FAILED, ask, exit_code
+from infra import broker_verbs, logs, serve, workers
+from infra.control import exit_code
 from infra.demo_home import load_demo, what_next
 from infra.house import House
+from infra.private_file import write
 from infra.settings import Settings, load, settings_table
 from infra.verbs import VERBS
+from projections import declaration, report
+from projections.connection import actor
+from projections.showing import FORMATS
+from vault.client import DONE, FAILED, ask
 from vault.errors import BadInput, HomeBusy, VaultError
 
 Json = dict[str, Any]
@@ -36,11 +42,24 @@ FILLS = frozenset({"replay"})
 EPILOGS = {
     "serve": "parloir serve --demo",
     "replay": "parloir replay dialogues.jsonl.gz --rate 200 --channel web",
-    "access": "parloir access web:visitor-0042 --json -o report.json",
+    "access": "parloir access web:visitor-0042 --format pdf --lang fr -o report.pdf",
     "erase": 'parloir erase web:visitor-0042 --reason "request 2026-17"',
-    "sql": 'parloir sql "SELECT channel, count(*) FROM interaction GROUP BY channel" --format csv',
+    "sql": """parloir sql "SELECT channel, count(*) FROM interaction GROUP BY channel" --format csv
+
+What there is, with what each table and column means:
+  parloir sql "SELECT table_name, comment FROM duckdb_tables() UNION ALL SELECT view_name, comment FROM duckdb_views() WHERE NOT internal"
+  parloir sql "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'interaction'"
+The busiest hours, and how often the bot did not understand, by intent:
+  parloir sql "SELECT hour(received_at) AS hour, count(*) FROM interaction GROUP BY hour ORDER BY 2 DESC"
+  parloir sql "SELECT intent, avg(fallback::INT) AS fallbacks, count(*) FROM interaction GROUP BY intent ORDER BY 2 DESC"
+What people said, of those who consented to improvement; NULL for everybody else. Each access is recorded with the reason:
+  parloir sql --reason "wording of greetings" "SELECT reveal(e) FROM sealed_event e WHERE event_topic = 'interaction.received.1' LIMIT 20"
+reveal takes a whole row of sealed_event and gives the message, the replies a line each, or the payload's fields as JSON.
+A query is one SELECT: no files, no settings. Limits: sql_rows_max, sql_timeout_ms, duckdb_memory_mb, reveal_persons_max.""",
+    "snapshot": "parloir snapshot conversations.duckdb",
     "verify": "parloir verify --json",
     "rotate": "parloir rotate",
+    "settle": "parloir settle",
     "rebuild": "parloir rebuild",
     "broker": "parloir broker start",
     "settings": "parloir settings",
@@ -73,6 +92,11 @@ def parser() -> argparse.ArgumentParser:
 
     one = verb("serve", "run everything of this home in one process until it is stopped", json_too=False)
     one.add_argument("--only", metavar="PARTS", help=f"run only these parts, comma-separated: {', '.join(serve.PARTS)}")
+    one.add_argument(
+        "--worker",
+        metavar="NAME",
+        help="project some of the partitions, beside the home's main process and other workers (Kafka only)",
+    )
     one.add_argument("--demo", action="store_true", help="fill a new home with demonstration conversations first")
     one.add_argument("--kafka", action="store_true", help="keep the logs in a development Kafka, started if needed")
     one.add_argument(
@@ -80,6 +104,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="go on although the claims of message ids are lost: a repeat may be stored twice",
     )
+    one.add_argument("--until-input-ends", action="store_true", help="stop when standard input ends")
 
     one = verb("replay", "stream recorded dialogues in as conversations")
     one.add_argument("files", nargs="+", metavar="FILE", help="JSON lines, gzip or not").complete = shtab.FILE  # type: ignore[attr-defined]
@@ -92,8 +117,13 @@ def parser() -> argparse.ArgumentParser:
     one = verb("access", "what do we hold on this person")
     one.add_argument("person", metavar="PERSON", help="channel:external-id, a linked e-mail address, or a pseudonym")
     one.add_argument("--reason", default="subject access request", help="why the data are opened; recorded")
-    one.add_argument("--format", choices=("text", "json"), default="text", help="how to print the report")
+    one.add_argument("--format", choices=report.FORMATS, help="what the report is (default: text)")
+    one.add_argument("--lang", choices=report.LANGUAGES, default="en", help="which language it is in; JSON is in both")
     one.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it to a file of mode 0600 instead")
+    one.add_argument("--request", metavar="ID", help="the person's request that it answers")
+    one.add_argument("--identity", metavar="TEXT", help="how you made sure who asks; stands in the report")
+    one.add_argument("--portable", action="store_true", help="only what the person provided, as JSON (Art. 20)")
+    one.add_argument("--blank-others", action="store_true", help="blank what is marked as data of other people")
 
     one = verb("erase", "erase a person: destroy the keys, everywhere at once")
     one.add_argument("person", metavar="PERSON", help="channel:external-id, a linked e-mail address, or a pseudonym")
@@ -101,15 +131,27 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--yes", action="store_true", help="do not ask")
 
     one = verb("sql", "one SELECT over the projection, read-only")
-    one.add_argument("query", metavar="QUERY", help="the tables: interaction, subject, sealed_event, position")
-    one.add_argument("--format", choices=("table", "csv", "json", "parquet"), default="table", help="how to print it")
-    one.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it to a file (needed for parquet)")
+    one.add_argument("query", metavar="QUERY", help="one SELECT, in DuckDB's SQL")
+    one.add_argument("--format", choices=FORMATS, default="table", help="how to print it")
+    one.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it to a file of mode 0600 instead")
+    one.add_argument(
+        "--reason", metavar="TEXT", help="why words are opened, naming no person; needed where the query calls reveal"
+    )
+
+    one = verb("snapshot", "copy what can be queried to a DuckDB file, or to Parquet files, for your own tools")
+    one.add_argument("file", type=Path, metavar="FILE", help="the file to make, of mode 0600; or the folder")
+    one.add_argument(
+        "--parquet", action="store_true", help="a folder of Parquet files by partition, also of what workers share out"
+    )
+    one.add_argument("--with-sealed", action="store_true", help="with the sealed payloads, which nothing here opens")
+    one.add_argument("--force", action="store_true", help="in place of a file that is there")
 
     one = verb("verify", "hold log, keys, local state and projection against each other")
     one.add_argument(
         "--pass-over", metavar="PLACE", help="decide to go on without one damaged record, LOG/PARTITION@OFFSET"
     )
     verb("rotate", "begin a new epoch: every key rewrapped, the old key encryption keys destroyed")
+    verb("settle", "write the projection's file anew: recent rows sorted in, nothing left of what was removed")
     verb("rebuild", "make the projection anew from the logs")
 
     one = verb("broker", "a development Kafka from its Maven artifacts")
@@ -198,6 +240,7 @@ def _run(given: argparse.Namespace) -> int:
         "access": _access,
         "erase": _erase,
         "sql": _sql,
+        "snapshot": _snapshot,
         "verify": _verify,
     }.get(given.verb, _plain)
     return handler(settings, given)
@@ -237,17 +280,38 @@ def _actor() -> str:
 
 
 def _access(settings: Settings, given: argparse.Namespace) -> int:
-    found = do(
-        settings, "access", {"person": given.person, "reason": given.reason, "actor": _actor()}, quiet=given.json
-    )
-    as_json = given.json or given.format == "json"
-    text = json.dumps(found["report"], ensure_ascii=False, indent=2) if as_json else found["text"]
+    form = given.format or ("json" if given.json or given.portable else "text")
+    if form != "json" and (given.json or given.portable):
+        raise BadInput(
+            f"--{'portable' if given.portable else 'json'} is JSON and nothing else", remedy="leave out --format"
+        )
+    if form == "pdf" and given.output is None and sys.stdout.isatty():
+        raise BadInput("a PDF is not for a terminal", remedy="give a file to write to (-o FILE)")
+    arguments = {
+        "person": given.person,
+        "reason": given.reason,
+        "actor": _actor(),
+        "format": form,
+        "language": given.lang,
+        "request": given.request,
+        "identity": given.identity,
+        "portable": given.portable,
+        "blank_others": given.blank_others,
+    }
+    found = do(settings, "access", arguments, quiet=given.json)
+    body = base64.b64decode(found["body"]) if form == "pdf" else found["body"].encode()
+    if not found["declared"]:
+        print(
+            f"parloir: there is no {declaration.FILE} in {settings.home}: the report says that nothing is declared",
+            file=sys.stderr,
+        )
+    if not found["complete"]:
+        print("parloir: the report is not complete, and says what is missing; run `parloir verify`", file=sys.stderr)
     if given.output is None:
-        print(text)
+        sys.stdout.flush()
+        sys.stdout.buffer.write(body)
         return DONE
-    given.output.touch(mode=0o600)
-    given.output.chmod(0o600)
-    given.output.write_text(text + "\n", "utf-8")
+    write(given.output, body)
     print(f"written to {given.output}", file=sys.stderr)
     return DONE
 
@@ -287,13 +351,42 @@ def _erase(settings: Settings, given: argparse.Namespace) -> int:
 def _sql(settings: Settings, given: argparse.Namespace) -> int:
     form = "json" if given.json else given.format
     output = str(given.output.absolute()) if given.output else None
-    done = do(settings, "sql", {"query": given.query, "format": form, "output": output}, quiet=given.json)
-    if done.get("text"):
-        print(done["text"])
-    if done.get("truncated"):
-        print(f"parloir: only the first {done['rows']} rows (sql_rows_max)", file=sys.stderr)
+    arguments = {
+        "query": given.query,
+        "format": form,
+        "output": output,
+        "reason": given.reason,
+        "actor": actor(),
+    }
+    done = do(settings, "sql", arguments, quiet=given.json)
+    if "body" in done:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(done["body"].encode())
+    if done["truncated"]:
+        print(f"parloir: only the first {done['rows']:,} rows (sql_rows_max)", file=sys.stderr)
     if output:
-        print(f"{done['rows']} rows written to {output}", file=sys.stderr)
+        print(f"{done['rows']:,} rows written to {output}", file=sys.stderr)
+    return DONE
+
+
+def _snapshot(settings: Settings, given: argparse.Namespace) -> int:
+    if given.parquet and given.force:
+        raise BadInput("a folder is not replaced", remedy="leave out --force, and give a new name")
+    arguments = {
+        "file": str(given.file.absolute()),
+        "with_sealed": given.with_sealed,
+        "force": given.force,
+        "parquet": given.parquet,
+    }
+    done = do(settings, "snapshot", arguments, quiet=given.json)
+    if given.json:
+        print(json.dumps(done))
+        return DONE
+    size = f", {done['bytes'] / 1e6:,.1f} MB" if "bytes" in done else ""
+    print(f"{done['output']}: {sum(done['rows'].values()):,} rows{size}")
+    for table, rows in done["rows"].items():
+        print(f"  {table} {rows:,}")
+    print("as of " + ", ".join(f"{place}@{offset}" for place, offset in done["as_of"].items()))
     return DONE
 
 
@@ -323,7 +416,7 @@ def _flat(counts: Json) -> Iterator[tuple[str, Json]]:
 
 
 def _plain(settings: Settings, given: argparse.Namespace) -> int:
-    """Verbs whose result is a few counts: replay, rotate, rebuild."""
+    """Verbs whose result is a few counts: replay, rotate, settle, rebuild."""
     arguments = {
         name: value
         for name, value in vars(given).items()
@@ -337,15 +430,21 @@ def _plain(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def _serve(settings: Settings, given: argparse.Namespace) -> int:
-    wanted = serve.parts(given.only)
-    logs.to_file(settings)
+    wanted = serve.parts(given.only, worker=given.worker)
+    if given.worker and (given.demo or given.kafka or given.new_claims):
+        raise BadInput(
+            "a worker only projects", remedy="give --demo, --kafka and --new-claims to the home's main process"
+        )
+    logs.to_file(settings, workers.folder(settings.home, given.worker) if given.worker else None)
     say = Console(stderr=True)
     with serve.sigterm_interrupts(), ExitStack() as closing:
         if given.kafka:
             settings = closing.enter_context(broker_verbs.with_kafka(settings))
         bars = Bars(quiet=False)
         closing.callback(bars.close)
-        house = closing.enter_context(House(settings, lambda what: bars(what, 0, 0), new_claims=given.new_claims))
+        house = closing.enter_context(
+            House(settings, lambda what: bars(what, 0, 0), new_claims=given.new_claims, worker=given.worker)
+        )
         serve.tune_garbage_collection()
         if given.demo:
             load_demo(house, bars)
@@ -353,8 +452,11 @@ def _serve(settings: Settings, given: argparse.Namespace) -> int:
         closing.callback(serving.close)
         bars.close()
         logging.getLogger("parloir").info("serving")
-        print(what_next(settings, demo=given.demo), flush=True)
-        name = serve.wait_for_signal()
+        if given.worker:
+            print(f"Parloir projects for {settings.home}, as worker {given.worker}. Ctrl-C stops it.", flush=True)
+        else:
+            print(what_next(settings, demo=given.demo), flush=True)
+        name = serve.wait_for_signal(or_end_of_input=given.until_input_ends)
         say.print(f"parloir: stopping ({name})")
     say.print("parloir: stopped")
     return DONE

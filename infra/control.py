@@ -1,8 +1,4 @@
-"""How a verb asks a `serve` that runs on the same home: a Unix socket, mode 0600, one JSON object a line.
-
-Request: {"verb", "arguments"}. Answers: any number of {"progress": [what, done, total]}, then one {"result"} or {"error", "code"}.
-Only the user who owns the home can open the socket; nothing listens on a network.
-"""
+"""How a running `serve` answers verbs: the home's Unix socket, mode 0600. What is said there is described in vault/client.py."""
 
 from __future__ import annotations
 
@@ -10,33 +6,18 @@ import contextlib
 import json
 import logging
 import os
-import socket
 import socketserver
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from vault.client import FAILED, NAME, NOTHING_HELD, REQUEST_BYTES_MAX, USAGE, Json, Progress, RemoteError, short
 from vault.errors import BadInput, PersonUnknown, StartRefused, Unavailable, VaultError
 
 log = logging.getLogger(__name__)
 
-REQUEST_BYTES_MAX = 1_048_576
-NAME = "serve.sock"
-
-DONE, FAILED, USAGE, NOTHING_HELD = 0, 1, 2, 3
-"""Exit codes: done, failed, wrong usage, nothing held."""
-
-Json = dict[str, Any]
-Progress = Callable[[str, int, int], None]
-
-
-class RemoteError(VaultError):
-    """An error of the serving process, with the exit code it means."""
-
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.code = code
+ENDS_WITH_CALLER = frozenset({"snapshot"})
+"""Verbs that are given up when whoever asked has gone; any other is finished all the same."""
 
 
 def exit_code(error: BaseException) -> int:
@@ -57,7 +38,7 @@ class Server:
         handler = _handler(answer)
         before = os.umask(0o177)
         try:
-            self._server = _UnixServer(_short(path), handler)
+            self._server = _UnixServer(short(path), handler)
         except OSError as error:
             raise StartRefused(
                 f"the socket {path} cannot be made: {error}", remedy="use a home with a shorter path"
@@ -88,12 +69,15 @@ class _UnixServer(socketserver.ThreadingUnixStreamServer):
 
 def _handler(answer: Callable[[str, Json, Progress], Json]) -> type[socketserver.StreamRequestHandler]:
     class Handler(socketserver.StreamRequestHandler):
+        _gives_up = False
+
         def handle(self) -> None:
             line = self.rfile.readline(REQUEST_BYTES_MAX)
             try:
                 if not line.endswith(b"\n"):
                     raise BadInput(f"a request is one line of at most {REQUEST_BYTES_MAX} bytes")
                 request = json.loads(line)
+                self._gives_up = request["verb"] in ENDS_WITH_CALLER
                 result = answer(request["verb"], request["arguments"], self._progress)
                 self._say({"result": result})
             except VaultError as error:
@@ -105,45 +89,17 @@ def _handler(answer: Callable[[str, Json, Progress], Json]) -> type[socketserver
                 raise
 
         def _progress(self, what: str, done: int, total: int) -> None:
-            self._say({"progress": [what, done, total]})
+            try:
+                self._write({"progress": [what, done, total]})
+            except (BrokenPipeError, ConnectionResetError):
+                if self._gives_up:
+                    raise Unavailable("whoever asked has gone") from None
 
         def _say(self, line: Json) -> None:
-            # Whoever asked may be gone; what was begun is finished all the same.
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                self.wfile.write(json.dumps(line).encode() + b"\n")
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # whoever asked may be gone
+                self._write(line)
+
+        def _write(self, line: Json) -> None:
+            self.wfile.write(json.dumps(line).encode() + b"\n")
 
     return Handler
-
-
-def _short(path: Path) -> str:
-    """A path that fits a socket's address (about 100 bytes), relative to the working directory where that is shorter."""
-    relative = os.path.relpath(path)
-    return min(str(path), relative, key=len)
-
-
-def ask(home: Path, verb: str, arguments: Json, progress: Progress) -> Json | None:
-    """Asks the running `serve` of a home. None when there is none. Raises `RemoteError` with what it says."""
-    path = home / NAME
-    if not path.exists():
-        return None
-    with socket.socket(socket.AF_UNIX) as client:
-        try:
-            client.connect(_short(path))
-        except (ConnectionRefusedError, FileNotFoundError):
-            return None
-        except OSError as error:
-            raise Unavailable(
-                f"the socket {path} cannot be used: {error}", remedy="run this in the home's folder"
-            ) from error
-        client.sendall(json.dumps({"verb": verb, "arguments": arguments}).encode() + b"\n")
-        with client.makefile("rb") as answers:
-            for line in answers:
-                answer = json.loads(line)
-                if "progress" in answer:
-                    progress(*answer["progress"])
-                elif "error" in answer:
-                    raise RemoteError(answer["error"], answer["code"])
-                else:
-                    result: Json = answer["result"]
-                    return result
-    raise RemoteError("the serving process went away before it had answered", FAILED)

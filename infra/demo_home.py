@@ -1,4 +1,5 @@
-"""A home with something in it: demonstration conversations of a town hall, filled from the templates in demo.toml.
+"""A home with something in it: demonstration conversations of a town hall, filled from the templates in demo.toml, and the
+declaration of that town hall.
 
 They go in by the same way as a replay. Everything follows from a conversation's number, so loading again after an interruption
 adds what is missing; once all is in, a note in the key store says so, and whoever was erased since stays erased.
@@ -22,6 +23,7 @@ from infra.dialogues import DAY_US, DAYS, ENDS_AT_US, Dialogue, Entity, Exchange
 from infra.house import House
 from infra.replay import Setting, messages_of, stream
 from infra.settings import Settings, default_home
+from projections import declaration
 from vault.intake import Message
 from vault.keys import IMPROVEMENT
 
@@ -44,6 +46,7 @@ def load_demo(house: House, progress: Progress) -> bool:
     if noted == DONE or (noted is None and _holds_something(house)):
         return False
     house.keys.set_meta(NOTE, BEGUN)
+    _declare(house.settings.home / declaration.FILE)
     # Everybody's first matter, then the notices, then the rest: consent opens to analysts what comes after it.
     _stream(house, range(PEOPLE), progress)
     for visitor in range(PEOPLE):
@@ -52,6 +55,12 @@ def load_demo(house: House, progress: Progress) -> bool:
     _stream(house, range(PEOPLE, CONVERSATIONS), progress)
     house.keys.set_meta(NOTE, DONE)
     return True
+
+
+def _declare(file: Path) -> None:
+    """Puts the town hall's declaration into the home, unless it has one."""
+    if not file.exists():
+        file.write_text(files("infra").joinpath("demo_declaration.toml").read_text("utf-8"), "utf-8")
 
 
 def _stream(house: House, numbers: Sequence[int], progress: Progress) -> None:

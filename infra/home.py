@@ -5,8 +5,9 @@ home/ parloir.toml home.json lock serve.sock
       keys/                 the key store and the claims
       log/                  embedded logs
       state/                what this process remembers of a Kafka log
-      projection.duckdb
+      projection/
       backups/ logs/
+      workers/NAME/         lock, socket, state and projection of a worker that follows some of the partitions
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from uuid import UUID, uuid4
 from vault.errors import HomeBusy, HomeNewer, LogMismatch, StartRefused
 
 VERSION = 1
+MAKE_FIRST = "start its main process, `parloir serve`, before its workers"
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,14 @@ class Identity:
 
 
 class Home:
-    """An owned home folder. Raises `HomeBusy` while another process owns it."""
+    """An owned home folder. Raises `HomeBusy` while another process owns it.
 
-    def __init__(self, path: Path) -> None:
+    A worker beside the home's main process owns a folder of its own, and has keys and logs `of` the home.
+    """
+
+    def __init__(self, path: Path, of: Path | None = None) -> None:
         self.path = path
+        self.of = of or path
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -64,8 +70,8 @@ class Home:
         Raises `HomeNewer` for a home of a newer program, `LogMismatch` when the settings say another log, number of partitions or
         horizon than the home was made with: who wins depends on them.
         """
-        file = self.path / "home.json"
-        if not file.exists():
+        file = self.of / "home.json"
+        if not file.exists() and self.of == self.path:
             if (self.path / "keys" / "keys.db").exists():
                 raise StartRefused(f"{file} is missing from a home that has keys", remedy="restore it from a backup")
             identity = Identity(uuid4(), uuid4(), log, partitions, horizon_records)
@@ -73,6 +79,11 @@ class Home:
             return identity, True
         try:
             held = json.loads(file.read_text())
+        except FileNotFoundError:
+            raise StartRefused(f"there is no home in {self.of}", remedy=MAKE_FIRST) from None
+        except (ValueError, OSError) as error:
+            raise StartRefused(f"{file} cannot be read", remedy="restore it from a backup") from error
+        try:
             version = held["version"]
             if version > VERSION:
                 raise HomeNewer(
@@ -94,6 +105,8 @@ class Home:
                     f"this home was made with {setting}={was}, the settings say {now}",
                     remedy="set it back; it is fixed when a home is made",
                 )
+        if not held["made"] and self.of != self.path:
+            raise StartRefused(f"the home {self.of} is still being made", remedy=MAKE_FIRST)
         if not held["made"]:
             for folder in ("keks", "keys"):  # interrupted before anything could be stored under them
                 shutil.rmtree(self.path / folder, ignore_errors=True)

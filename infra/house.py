@@ -18,9 +18,13 @@ from uuid import UUID
 from eventsourcing.persistence import InfrastructureFactory
 from eventsourcing.utils import Environment
 
+from infra import workers
 from infra.home import Home, Identity
 from infra.settings import Settings
+from infra.workers import Workers
+from projections.generations import remove
 from projections.store import Store
+from projections.upkeep import UpkeepLimits
 from projections.worker import ProjectionLimits, Projector
 from vault import kafka, sqlite
 from vault.commit import Envelope
@@ -30,6 +34,7 @@ from vault.ids import LogId
 from vault.intake import Intake
 from vault.keys import PURPOSES, KekDirectory, KeyStore, Person
 from vault.log import Log, check_log_id
+from vault.logs.group import ConsumerGroup
 from vault.logs.kafka import KafkaCluster, KafkaLog
 from vault.logs.sqlite import SqliteLog
 from vault.mapper import SealingMapper
@@ -45,10 +50,21 @@ class House:
     """Everything of one home, open. Use as a context manager."""
 
     def __init__(
-        self, settings: Settings, progress: Callable[[str], None] = lambda _: None, *, new_claims: bool = False
+        self,
+        settings: Settings,
+        progress: Callable[[str], None] = lambda _: None,
+        *,
+        new_claims: bool = False,
+        worker: str | None = None,
     ) -> None:
-        """`new_claims`: an operator's decision to go on although the claims of message ids are lost."""
+        """`new_claims`: an operator's decision to go on although the claims of message ids are lost.
+
+        `worker`: open it beside the home's main process, with state and projection in a folder of that name, to project the
+        partitions that the workers of a home share out among them.
+        """
         self.settings = settings
+        self.worker = worker
+        self.folder = settings.home if worker is None else workers.folder(settings.home, worker)
         self._new_claims = new_claims
         self._closing = ExitStack()
         self._projector: Projector | None = None
@@ -61,7 +77,11 @@ class House:
 
     def _open(self, progress: Callable[[str], None]) -> None:
         settings = self.settings
-        self.home = self._closing.enter_context(Home(settings.home))
+        if self.worker is not None and settings.log == "sqlite":
+            raise BadInput(
+                "embedded logs have one process", remedy="keep the logs in Kafka to share out the projection"
+            )
+        self.home = self._closing.enter_context(Home(self.folder, settings.home))
         self.identity, new = self.home.identity(settings.log, settings.log_partitions, settings.log_horizon_records)
         self.keks, self.keys = self._open_keys(self.identity, new)
         log_id = LogId(self.identity.log_id)
@@ -70,7 +90,7 @@ class House:
             self._conversations_log(log_id, new=new),
             log_id,
             log_key,
-            state=self._path("state", "conversations.db"),
+            state=self.folder.joinpath("state", "conversations.db"),
             horizon=settings.log_horizon_records,
             append_timeout_ms=settings.append_timeout_ms,
             passed_over=lambda partition: self.passed_over("conversations", partition),
@@ -157,7 +177,7 @@ class House:
                     log=log,
                     envelope=Envelope(log_id, log_key, log.topic, partition),
                     partition=partition,
-                    state=self._path("state"),
+                    state=self.folder / "state",
                     passed_over=self.passed_over("register", partition),
                 )
 
@@ -180,11 +200,14 @@ class House:
         with self._lock:
             if self._projector is None:
                 settings = self.settings
+                # The file of a version that kept only one: nothing would be erased from it any more.
+                remove(self._path("projection.duckdb"))
                 store = Store.open(
-                    self._path("projection.duckdb"),
+                    self.folder / "projection",
                     log_id=self.identity.log_id,
                     memory_mb=settings.duckdb_memory_mb,
                     threads=settings.duckdb_threads,
+                    persons_min=settings.statistics_persons_min,
                 )
                 self._closing.callback(store.close)
                 limits = ProjectionLimits(
@@ -192,9 +215,39 @@ class House:
                     queue_batches=settings.projection_queue_batches,
                     stuck_ms=settings.append_timeout_ms,
                 )
-                self._projector = Projector(store, self.conversations, self.register, self.keys, self.mapper, limits)
+                self._projector = Projector(
+                    store, self.conversations, self.register, self.keys, self.mapper, limits, self._share()
+                )
                 self._closing.callback(self._projector.close)
             return self._projector
+
+    def upkeep_limits(self) -> UpkeepLimits:
+        """When the projection's file is written anew by itself."""
+        settings = self.settings
+        return UpkeepLimits(
+            recent_rows=settings.settle_recent_rows,
+            removed_rows=settings.settle_removed_rows,
+            removed_days=settings.settle_removed_days,
+            max_days=settings.settle_max_days,
+            pause_seconds=settings.settle_pause_seconds,
+        )
+
+    def _share(self) -> ConsumerGroup | None:
+        if self.worker is None:
+            return None
+        cluster, prefix = kafka_cluster(self.settings)
+        return ConsumerGroup(
+            cluster,
+            f"{prefix}.conversations",
+            f"{prefix}.projections",
+            session_timeout_ms=self.settings.worker_timeout_ms,
+        )
+
+    @property
+    def workers(self) -> Workers | None:
+        """Who has the projection, where it is shared out; None where this process has all of it, or is one of them."""
+        found = Workers(self.settings.home)
+        return found if self.worker is None and found.names() else None
 
     # People
 

@@ -15,6 +15,7 @@ import time
 import traceback
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -89,9 +90,12 @@ class PrivateRotatingFile(RotatingFileHandler):
         print("parloir: the log file cannot be written", file=sys.stderr)
 
 
-def to_file(settings: Settings) -> logging.Handler:
-    """Sends what is logged from now on to HOME/logs/parloir.log, and nowhere else. Raises `StartRefused`."""
-    folder = settings.home / "logs"
+def to_file(settings: Settings, owner: Path | None = None) -> logging.Handler:
+    """Sends what is logged from now on to HOME/logs/parloir.log, and nowhere else; a worker's, to that of its folder, `owner`.
+
+    Raises `StartRefused`.
+    """
+    folder = (owner or settings.home) / "logs"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handler = PrivateRotatingFile(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Any
 from infra.control import Server
 from infra.house import House
 from infra.verbs import VERBS
+from projections.upkeep import Upkeep
 from vault.errors import BadInput
 from vault.registrar import RegistrarWorker
 
@@ -26,8 +28,12 @@ Json = dict[str, Any]
 Progress = Callable[[str, int, int], None]
 
 
-def parts(only: str | None) -> set[str]:
-    """The parts that `--only` names. Raises `BadInput` for one that this version does not have."""
+def parts(only: str | None, worker: str | None = None) -> set[str]:
+    """The parts that `--only` names. Raises `BadInput` for one that this version does not have, or a worker does not run."""
+    if worker and (only or "projections") != "projections":
+        raise BadInput("a worker runs the projections only", remedy="leave out --only")
+    if worker:
+        return {"projections"}
     if not only:
         return set(PARTS)
     wanted = {name.strip() for name in only.split(",") if name.strip()}
@@ -46,13 +52,18 @@ class Serving:
         self._registrar = RegistrarWorker(house.registrar, every_ms=house.settings.registrar_retry_ms)
         if "registrar" in wanted:
             self._registrar.start()
+        self._upkeep: Upkeep | None = None
         if "projections" in wanted:
             house.projector.start()
-        self._server = Server(house.settings.home, self._answer)
+            self._upkeep = Upkeep(house.projector, house.upkeep_limits())
+            self._upkeep.start()
+        self._server = Server(house.folder, self._answer)
 
     def _answer(self, verb: str, arguments: Json, progress: Progress) -> Json:
         if verb == "ping":
             return {"verbs": sorted(VERBS)}
+        if verb == "partitions":
+            return {"partitions": sorted(self.house.projector.followed)}
         if verb not in VERBS:
             raise BadInput(f"the serving process does not know {verb}", remedy="restart it with this program's version")
         self.requests += 1
@@ -62,6 +73,8 @@ class Serving:
     def close(self) -> None:
         self._server.close()
         self._registrar.close()
+        if self._upkeep is not None:
+            self._upkeep.close()
 
 
 def tune_garbage_collection() -> None:
@@ -86,8 +99,9 @@ def sigterm_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def wait_for_signal() -> str:
-    """Blocks until SIGTERM or SIGINT; returns its name. A second one ends the process at once."""
+def wait_for_signal(*, or_end_of_input: bool = False) -> str:
+    """Blocks until SIGTERM or SIGINT, and where asked until standard input ends; returns which. A second signal ends the process at
+    once."""
     told = threading.Event()
     name: list[str] = []
 
@@ -97,7 +111,14 @@ def wait_for_signal() -> str:
         name.append(signal.Signals(number).name)
         told.set()
 
+    def on_end_of_input() -> None:
+        sys.stdin.buffer.read()
+        name.append("end of input")
+        told.set()
+
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    if or_end_of_input:
+        threading.Thread(target=on_end_of_input, name="input", daemon=True).start()
     try:
         while not told.wait(3600):
             pass

@@ -118,10 +118,38 @@ class Settings:
     projection_queue_batches: int = _of(
         4, "batches", "most batches that wait to be stored by the projection", low=1, high=1_000
     )
+    worker_timeout_ms: int = _of(
+        10_000,
+        "milliseconds",
+        "after which silence of a worker its partitions go to the others",
+        low=6_000,
+        high=300_000,
+    )
     duckdb_memory_mb: int = _of(192, "MB", "most memory of the projection", low=64, high=1_048_576)
     duckdb_threads: int = _of(2, "threads", "of the projection", low=1, high=256)
+    settle_recent_rows: int = _of(
+        500_000, "events", "so many newer ones, and the projection's file is written anew, sorted by person", low=1_000
+    )
+    settle_removed_rows: int = _of(
+        100_000, "events", "so many removed since the file was written, and it is written anew", low=1
+    )
+    settle_removed_days: int = _of(
+        1, "days", "longest that bytes of removed events stay in the projection's file", low=1, high=365
+    )
+    settle_max_days: int = _of(
+        31, "days", "longest that events of chapters that are over stay in the projection's file", low=1, high=3_650
+    )
+    settle_pause_seconds: int = _of(
+        3_600, "seconds", "the projection's file is not written anew by itself sooner than that", low=0, high=31_536_000
+    )
+    statistics_persons_min: int = _of(
+        5, "persons", "fewest that a group of the daily statistics is shown with", low=1, high=1_000_000
+    )
     sql_rows_max: int = _of(10_000, "rows", "most rows that one query returns", low=1, high=10_000_000)
     sql_timeout_ms: int = _of(30_000, "milliseconds", "longest that one query runs", low=1, high=3_600_000)
+    reveal_persons_max: int = _of(
+        100_000, "persons", "most whose words one query opens; an access is recorded for each", low=1, high=10_000_000
+    )
 
     # What the program says about itself
     journal_bytes_max: int = _of(

@@ -52,13 +52,22 @@ def verify(house: House, progress: Progress) -> Json:
         found.problem(problem, problem)
     _fences(house, found)
     found.counts["keys"] = house.keys.counts()
-    progress("comparing the projection", 0, 0)
-    projection = verify_projection(house.projector)
-    found.counts["projection"] = projection.counts
-    for problem in projection.problems:
-        found.problem(problem, problem)
+    answers = (
+        house.workers.ask_all("verify-projection", {}, progress) if house.workers else {"": projection(house, progress)}
+    )
+    for worker, answer in answers.items():
+        found.counts[f"projection {worker}".strip()] = answer["counts"]
+        for problem in answer["problems"]:
+            found.problem(problem, problem)
     problems = found.problems()
     return {"ok": not problems, "counts": found.counts, "problems": problems}
+
+
+def projection(house: House, progress: Progress) -> Json:
+    """The projection of this process against the log: counts and problems."""
+    progress("comparing the projection", 0, 0)
+    compared = verify_projection(house.projector)
+    return {"counts": compared.counts, "problems": compared.problems}
 
 
 def _conversations(house: House, number: int, progress: Progress, found: Findings) -> None:

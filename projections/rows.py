@@ -20,6 +20,7 @@ from eventsourcing.persistence import Notification, StoredEvent
 
 from projections.arrow import headers, names, numbers, texts, uuids
 from projections.facts import NONE, READERS, Facts
+from projections.removal import Redaction
 from vault.conversations import Accepted
 from vault.errors import EventTampered
 from vault.fold import ERASED_TOPIC
@@ -38,6 +39,24 @@ _SMALLEST = CHANNEL_SIZE_AT + 1 + KEY_ID_SIZE + NONCE_SIZE + TAG_SIZE
 """Bytes of a sealed event without a channel's name or anything in its payload."""
 _version, _channel_size = itemgetter(0), itemgetter(CHANNEL_SIZE_AT)
 _RANGES = tuple(range(size) for size in range(8))
+
+
+DISCLOSURE = pa.schema(
+    [
+        ("partition", pa.uint16()),
+        ("offset", pa.int64()),
+        ("index", pa.uint32()),
+        ("subject", pa.uuid()),
+        ("interaction", pa.uuid()),
+        ("happened_at", pa.timestamp("us", tz="UTC")),
+        ("channel", pa.string()),
+        ("recipient", pa.string()),
+        ("connector", pa.string()),
+        ("operation", pa.string()),
+        ("fields", pa.list_(pa.string())),
+    ]
+)
+NO_DISCLOSURES = DISCLOSURE.empty_table()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +80,8 @@ class Batch:
     events: pa.Table
     evidence: pa.Table
     erased: frozenset[bytes] = frozenset()
+    redacted: frozenset[Redaction] = frozenset()
+    disclosed: pa.Table | None = None
     unreadable: Counter[tuple[int, str, str]] | None = None
     """How many payloads could not be opened, by partition, event topic and the name of an `Unreadable`."""
 
@@ -162,7 +183,7 @@ class Columns:
     def take(self) -> Batch:
         """What was collected, with the span it covers; begins anew where that ends."""
         span = Span(CONVERSATIONS, self._partition, self.known, self.end)
-        batch = Batch((span,), self._table(), NO_EVIDENCE, frozenset(self._erased), self._unreadable)
+        batch = Batch((span,), self._table(), NO_EVIDENCE, frozenset(self._erased), unreadable=self._unreadable)
         self._begin(self.end, self.end)
         return batch
 
@@ -289,6 +310,8 @@ def merged(batches: Sequence[Batch]) -> Batch:
         _joined([batch.events for batch in batches if batch.events.num_rows], NO_EVENTS),
         _joined([batch.evidence for batch in batches if batch.evidence.num_rows], NO_EVIDENCE),
         frozenset().union(*(batch.erased for batch in batches)),
+        frozenset().union(*(batch.redacted for batch in batches)),
+        _joined([batch.disclosed for batch in batches if batch.disclosed], NO_DISCLOSURES),
         unreadable,
     )
 

@@ -1,192 +1,274 @@
-"""The DuckDB file of the projection: sealed rows and pseudonymous facts, with the positions in the logs that they reach.
+"""The projection's file, open: sealed rows and pseudonymous facts, with the positions in the logs that they reach.
 
 A cache in the sense that it is made from the logs and may be thrown away at any time; yet it is what the desk, the report and
-analysts read. One process owns the file, one writer writes it, and rows and positions go in together or not at all.
+analysts read. One process owns the folder that the files live in (projections/generations.py), one writer writes, and rows and
+positions go in together or not at all. Another file can be put in place of the one in service while people read: who is at work
+finishes on the old one, who comes next reads the new one, and nobody waits.
 
 Risks and what removes them. SQL that comes from outside could read or write files, so the file system, extensions, attaching and
 changes of configuration are shut off before anything else runs. DuckDB spills to a temporary directory, which would outlive an
-erasure: there is none, and a query that would need one fails. Deleted rows stay in the file's free pages until it is written anew
-(`parloir rebuild`); what they hold is sealed.
+erasure: there is none, and a query that would need one fails. Deleted rows stay in the file's free pages until it is made anew
+(`parloir settle`); what they hold is sealed. A damaged file is set aside, never deleted and never served.
 """
 
 from __future__ import annotations
 
-import os
+import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import duckdb
 
-from projections import tables
-from projections.rows import EVENT_COLUMNS, EVIDENCE_COLUMNS, Batch, Span
-from vault.errors import BadInput, HomeBusy, HomeNewer, LogMismatch, StartRefused, Unavailable
+from projections import removal, tables, views
+from projections.file import (
+    File,
+    Options,
+    being_built,
+    close_and_remove,
+    connect,
+    gone_of,
+    insert,
+    is_damage,
+    layout_of,
+    made,
+    open_sound,
+    refused,
+)
+from projections.generations import Generations, remove
+from projections.removal import Redaction
+from projections.rows import CONVERSATIONS, Batch, Span
+from vault.errors import Unavailable
 
-REMEDY = "delete the file, it is made anew from the logs, or run `parloir rebuild`"
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Removed:
+    """Who and what was removed while another file is being made."""
+
+    persons: set[UUID] = field(default_factory=set)
+    interactions: list[Redaction] = field(default_factory=list)
 
 
 class Store:
-    """The projection's file, open. Thread-safe; `write` is for one thread at a time."""
+    """The projection's tables. Thread-safe; `write` is for one thread at a time."""
 
-    def __init__(self, path: Path, log_id: UUID, memory_mb: int, threads: int) -> None:
-        self.path = path
-        self.log_id = log_id
-        self._memory_mb = memory_mb
-        self._threads = threads
-        self._writing = threading.Lock()
+    def __init__(self, generations: Generations, options: Options, file: File, *, owns_folder: bool) -> None:
+        """Use `open` or `beside`."""
+        self._generations = generations
+        self._options = options
+        self._file: File | None = file
+        self._owns_folder = owns_folder
+        self._writing = threading.RLock()
         self._state = threading.Condition()
-        self._readers: set[Any] = set()
-        self._swapping = False
-        self._connection: Any = None
+        self._reopening = False
+        self._earlier: Path | None = None
+        self._ending: list[threading.Thread] = []
+        self.making_another = threading.Lock()
+        """Held by who makes a file that is to replace this one."""
+        self.counting = True
+        """Whether what is removed is added to the counts without persons."""
+        self.removed: Removed | None = None
+        """What is removed is noted here while another file is being made."""
+        self.begun_anew = 0
+        """How often the file was replaced by an empty one: whoever remembers how far it was read, begins again."""
 
     @classmethod
-    def open(cls, path: Path, *, log_id: UUID, memory_mb: int = 192, threads: int = 2) -> Store:
-        """Opens the file, or makes it; one of an older layout is made anew, empty, to be filled from the logs.
+    def open(cls, folder: Path, *, log_id: UUID, memory_mb: int = 192, threads: int = 2, persons_min: int = 5) -> Store:
+        """Opens the file in service, or makes one. `persons_min`: fewest persons that a group of the daily statistics is shown with.
 
-        Raises `LogMismatch` for a file of another log, `HomeNewer` for one of a newer program, `HomeBusy` when another process
-        owns it, `StartRefused` when it cannot be used.
+        One of an older layout is kept, unread, until the new one that is made from the logs has reached their ends (`built`). A
+        damaged one is set aside. Raises `LogMismatch` for a file of another log, `HomeNewer` for one of a newer program,
+        `HomeBusy` when another process owns the folder, `StartRefused` when it cannot be used.
         """
-        store = cls(path, log_id, memory_mb, threads)
-        store._connection = store._connect()
+        options = Options(log_id, memory_mb, threads, persons_min)
+        generations = Generations(folder)
         try:
-            if store._is_older():
-                store._connection.close()
-                remove(path)
-                store._connection = store._connect()
-                store._is_older()
+            current = generations.current()
+            file, earlier, gone = None, None, None
+            if current is not None:
+                file = open_sound(generations, current, options)
+                if file is not None and layout_of(file, options) < tables.LAYOUT:
+                    gone = gone_of(file)
+                    file.connection.close()
+                    earlier, file = current, being_built(generations, current, options)
+            if file is None:
+                file = made(generations, options, gone)
+            file.serve(options)
+            if earlier is None:
+                generations.put_in_service(file.path)
+            generations.clean([file.path, *([earlier] if earlier else [])])
         except BaseException:
-            store._connection.close()
+            generations.close()
             raise
+        store = cls(generations, options, file, owns_folder=True)
+        store._earlier = earlier
+        with store.writing() as connection:
+            connection.execute("UPDATE projection SET persons_min = ?", [options.persons_min])
         return store
 
-    def beside(self, suffix: str) -> Store:
-        """A new, empty store of the same log in a file beside this one."""
-        path = self.path.with_name(self.path.name + suffix)
-        remove(path)
-        return Store.open(path, log_id=self.log_id, memory_mb=self._memory_mb, threads=self._threads)
+    def beside(self) -> Store:
+        """A new, empty store of the same log, as the next generation, not in service. It does not count what it removes."""
+        other = Store(self._generations, self._options, made(self._generations, self._options), owns_folder=False)
+        other.counting = False
+        other.removed = Removed()
+        return other
 
-    def _connect(self) -> Any:
-        try:
-            connection = duckdb.connect(
-                str(self.path),
-                config={
-                    "memory_limit": f"{self._memory_mb}MB",
-                    "threads": self._threads,
-                    "temp_directory": "",
-                    "autoinstall_known_extensions": False,
-                    "autoload_known_extensions": False,
-                    "allow_community_extensions": False,
-                    "allow_persistent_secrets": False,
-                    "python_enable_replacements": False,
-                    # Every checkpoint writes the last row group again, so small ones cost more than the rows; what waits for one
-                    # lies in memory.
-                    "checkpoint_threshold": f"{max(16, self._memory_mb // 3)}MB",
-                },
-            )
-        except duckdb.Error as error:
-            raise _refused(self.path, error) from error
-        # Pseudonyms and facts are for the owner of the home only; set before the first row is written.
-        self.path.chmod(0o600)
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
-        return connection
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._opened().path
 
-    def _is_older(self) -> bool:
-        """Makes the tables if there are none. True when they are of an older layout."""
-        connection = self._connection
-        known = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'projection'").fetchone()[0]
-        if not known:
-            if connection.execute("SELECT count(*) FROM duckdb_tables()").fetchone()[0]:
-                raise StartRefused(f"{self.path} is not a projection", remedy=REMEDY)
+    @property
+    def folder(self) -> Path:
+        return self._generations.folder
+
+    @property
+    def is_building(self) -> bool:
+        """Whether it was made empty and has not reached the ends of the logs yet."""
+        with self.reading() as cursor:
+            return bool(cursor.execute("SELECT is_building FROM projection").fetchone()[0])
+
+    def built(self) -> None:
+        """The ends of the logs were reached: from now on this file is the one in service, and an earlier one goes."""
+        if not self.is_building:
+            return
+        with self._writing:
+            self._opened().connection.execute("UPDATE projection SET is_building = false")
+            if self._earlier is not None:
+                self._generations.put_in_service(self.path)
+                remove(self._earlier)
+                self._earlier = None
+
+    def _opened(self) -> File:
+        if self._file is None:
+            raise Unavailable("the projection is closed")
+        return self._file
+
+    # Sharing out
+
+    def held(self) -> frozenset[int]:
+        """The partitions of the conversations that anything is held of."""
+        return frozenset(partition for log, partition in self.positions() if log == CONVERSATIONS)
+
+    def forget(self, partition: int) -> None:
+        """Deletes everything of a partition of the conversations, and its position: somebody else follows it now.
+
+        What was counted of people who are gone stays: nobody else can count it again. Waits while another file is being made.
+        """
+        with self.making_another, self.writing() as connection:
             connection.execute("BEGIN")
-            for statement in tables.statements():
-                connection.execute(statement)
-            connection.execute("INSERT INTO projection VALUES (?, ?)", [self.log_id, tables.LAYOUT])
+            removal.remove_partition(connection, partition)
+            connection.execute("DELETE FROM position WHERE log = ? AND partition = ?", [CONVERSATIONS, partition])
             connection.execute("COMMIT")
-            return False
-        log_id, layout = connection.execute("SELECT log_id, layout FROM projection").fetchone()
-        if layout > tables.LAYOUT:
-            raise HomeNewer(
-                f"{self.path} has layout {layout}, this program knows {tables.LAYOUT}",
-                remedy=f"use the newer program, or {REMEDY}",
-            )
-        if log_id != self.log_id:
-            raise LogMismatch(f"{self.path} was made from log {log_id}, this is log {self.log_id}", remedy=REMEDY)
-        return bool(layout < tables.LAYOUT)
 
     # Writing
+
+    @contextmanager
+    def writing(self) -> Iterator[Any]:
+        """The connection that writes, for the caller alone. DuckDB's errors come out as `Unavailable`, and nothing is stored."""
+        with self._writing:
+            file = self._opened()
+            try:
+                yield file.connection
+            except duckdb.Error as error:
+                self._roll_back(file, error)
+                raise Unavailable(
+                    f"{file.path.name} could not be written ({type(error).__name__})",
+                    remedy="free some memory or disk space; what was being stored is tried again",
+                ) from error
 
     def write(self, batch: Batch) -> bool:
         """Stores a batch, and its positions with it. False, and nothing is stored, when it does not begin where the last ended.
 
         Raises `Unavailable` when DuckDB has no memory or no disk left; the same batch may be given again.
         """
-        with self._writing:
-            connection = self._connection
-            try:
-                connection.execute("BEGIN")
-                if not all(_advance(connection, span) for span in batch.spans):
-                    connection.execute("ROLLBACK")
-                    return False
-                for table, rows, columns in (
-                    ("event", batch.events, EVENT_COLUMNS),
-                    ("register_event", batch.evidence, EVIDENCE_COLUMNS),
-                ):
-                    if rows.num_rows:
-                        names = ", ".join(f'"{name}"' for name in columns)
-                        connection.register("arriving", rows)
-                        connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM arriving")  # noqa: S608
-                        connection.unregister("arriving")
-                if batch.erased:
-                    erased = [UUID(bytes=subject) for subject in batch.erased]
-                    connection.execute("DELETE FROM event WHERE subject IN (SELECT unnest(?::UUID[]))", [erased])
-                for (partition, event_topic, reason), count in (batch.unreadable or {}).items():
-                    connection.execute(
-                        "MERGE INTO unreadable u USING (SELECT ? AS p, ? AS t, ? AS r, ? AS n) a"
-                        " ON u.partition = a.p AND u.event_topic = a.t AND u.reason = a.r"
-                        " WHEN MATCHED THEN UPDATE SET events = u.events + a.n"
-                        " WHEN NOT MATCHED THEN INSERT VALUES (a.p, a.t, a.r, a.n)",
-                        [partition, event_topic, reason, count],
-                    )
-                connection.execute("COMMIT")
-            except duckdb.Error as error:
-                self._roll_back()
-                raise Unavailable(
-                    f"{self.path.name} could not be written ({type(error).__name__})",
-                    remedy="free some memory or disk space; what was being stored is tried again",
-                ) from error
+        with self.writing() as connection:
+            connection.execute("BEGIN")
+            if not all(_advance(connection, span) for span in batch.spans):
+                connection.execute("ROLLBACK")
+                return False
+            for table, rows in (
+                ("recent_event", batch.events),
+                ("register_event", batch.evidence),
+                ("disclosure", batch.disclosed),
+            ):
+                if rows:
+                    insert(connection, table, rows, _NOT_REDACTED if table == "recent_event" else "")
+            self._remove(connection, {UUID(bytes=subject) for subject in batch.erased}, batch.redacted)
+            for (partition, event_topic, reason), count in (batch.unreadable or {}).items():
+                connection.execute(
+                    "MERGE INTO unreadable u USING (SELECT ? AS p, ? AS t, ? AS r, ? AS n) a"
+                    " ON u.partition = a.p AND u.event_topic = a.t AND u.reason = a.r"
+                    " WHEN MATCHED THEN UPDATE SET events = u.events + a.n"
+                    " WHEN NOT MATCHED THEN INSERT VALUES (a.p, a.t, a.r, a.n)",
+                    [partition, event_topic, reason, count],
+                )
+            connection.execute("COMMIT")
+            if self.removed is not None:
+                self.removed.persons.update(UUID(bytes=subject) for subject in batch.erased)
+                self.removed.interactions.extend(batch.redacted)
             return True
 
-    def _roll_back(self) -> None:
+    def _remove(self, connection: Any, persons: set[UUID], redacted: frozenset[Redaction]) -> None:
+        if persons or redacted:
+            removed = removal.remove_interactions(connection, redacted, counting=self.counting)
+            removed += removal.remove_persons(connection, persons, counting=self.counting)
+            if removed:
+                connection.execute("UPDATE projection SET removed_rows = removed_rows + ?", [removed])
+
+    def _roll_back(self, file: File, error: duckdb.Error) -> None:
+        if is_damage(error):
+            self._begin_anew(file)
+            return
         try:
-            self._connection.execute("ROLLBACK")
+            file.connection.execute("ROLLBACK")
         except duckdb.Error:  # the transaction was over, or the database gave up: only opening it again helps with that
             try:
-                self._connection.execute("SELECT 1")
+                file.connection.execute("SELECT 1")
             except duckdb.Error:
-                self._exchange(lambda: None)
+                self._reopen(file)
 
     # Reading
 
     @contextmanager
     def reading(self) -> Iterator[Any]:
-        """A cursor that sees what is committed. Waits while the file is being swapped."""
+        """A cursor that sees what is committed.
+
+        Raises `Unavailable` when the file turns out to be damaged; it was set aside then, and is made anew from the logs.
+        """
         with self._state:
-            self._state.wait_for(lambda: not self._swapping)
-            if self._connection is None:
-                raise Unavailable("the projection is closed")
-            cursor = self._connection.cursor()
-            self._readers.add(cursor)
+            self._state.wait_for(lambda: not self._reopening)
+            file = self._opened()
+            cursor = file.connection.cursor()
+            file.readers.add(cursor)
+        damaged = False
         try:
             yield cursor
+        except Exception as error:
+            damaged = is_damage(error) or is_damage(error.__context__)
+            if not damaged:
+                raise
         finally:
             cursor.close()
             with self._state:
-                self._readers.discard(cursor)
+                file.readers.discard(cursor)
+                last = file.is_retired and not file.readers
                 self._state.notify_all()
+            if last:
+                self._end(file)
+        if damaged:
+            with self._writing:
+                self._begin_anew(file)
+            raise Unavailable(
+                "the projection's file is damaged; it was set aside, and is made anew from the logs",
+                remedy="ask again when it has caught up",
+            )
 
     def position(self, log: str, partition: int) -> int | None:
         """How far a partition was read: the next offset, in the register the next event's id; None when nothing was."""
@@ -199,51 +281,120 @@ class Store:
     def positions(self) -> dict[tuple[str, int], int]:
         """The same for every log and partition that anything was read of."""
         with self.reading() as cursor:
-            rows = cursor.execute("SELECT log, partition, next_offset FROM position").fetchall()
-        return {(log, partition): next_offset for log, partition, next_offset in rows}
+            return positions(cursor)
 
     def count_events(self, subject: UUID) -> int:
         """How many events of a person are held."""
         with self.reading() as cursor:
-            return int(cursor.execute("SELECT count(*) FROM event WHERE subject = ?", [subject]).fetchone()[0])
+            row = cursor.execute("SELECT count(*) FROM sealed_event WHERE subject = ?", [subject]).fetchone()
+        return int(row[0])
 
-    # Swapping and closing
+    # Replacing and closing
 
     def replace_by(self, other: Store) -> None:
-        """Puts another store's file in place of this one; who is reading finishes first, who comes next reads the new one."""
-        with self._writing:
-            with other.reading() as cursor:
-                cursor.execute("CHECKPOINT")
-            other.close()
-            self._exchange(lambda: _move(other.path, self.path))
+        """Puts another store's file in place of this one's. To be called within `writing`, so that nothing is lost between.
 
-    def _exchange(self, change: Any) -> None:
-        """Closes the file, lets `change` work on it, and opens it again. Readers wait."""
-        with self._state:
-            self._swapping = True
-            self._state.wait_for(lambda: not self._readers)
+        Who is reading finishes on the old file, which then is removed; nobody waits. `other` is not to be used any more. On an
+        error this file stays in service.
+        """
+        with self._writing:
+            new, old = other._opened(), self._opened()
             try:
-                self._connection.close()
-                change()
-                self._connection = self._connect()
+                new.serve(self._options)
+                self._generations.put_in_service(new.path)
+            except (OSError, duckdb.Error) as error:
+                raise Unavailable(
+                    f"{new.path.name} could not be put in service ({type(error).__name__})",
+                    remedy="free some disk space or memory",
+                ) from error
+            other._file = None
+            self._exchange(old, new)
+
+    def _exchange(self, old: File, new: File) -> None:
+        with self._state:
+            self._file = new
+            old.is_retired = True
+            last = not old.readers
+        if last:
+            self._end(old)
+
+    def _end(self, file: File) -> None:
+        """Closes and removes a file that nobody reads any more, in a thread: for a large one that takes longer than anybody should
+        wait."""
+        thread = threading.Thread(target=close_and_remove, args=(file,), name="projection-end", daemon=True)
+        self._ending = [*(each for each in self._ending if each.is_alive()), thread]
+        thread.start()
+
+    def wait_for_ended(self) -> None:
+        """Returns when files that were replaced are removed; not those that somebody still reads."""
+        for thread in list(self._ending):
+            thread.join()
+
+    def _begin_anew(self, file: File) -> None:
+        """An empty file in place of a damaged one, unless another thread did that before."""
+        if self._file is not file:
+            return
+        gone = gone_of(file)
+        aside = self._generations.set_aside(file.path)
+        new = made(self._generations, self._options, gone)
+        new.serve(self._options)
+        log.warning("projection damaged", extra={"set_aside": aside.name, "made": new.path.name})
+        self._generations.put_in_service(new.path)
+        self.begun_anew += 1
+        self._exchange(file, new)
+
+    def _reopen(self, file: File) -> None:
+        """Closes the file and opens it again. Readers wait."""
+        with self._state:
+            self._reopening = True
+            try:
+                self._state.wait_for(lambda: not file.readers)
+                file.connection.close()
+                file.connection = connect(file.path, self._options)
+                file.serve(self._options)
+            except duckdb.Error as error:
+                if is_damage(error):
+                    self._begin_anew(file)
+                else:
+                    raise refused(file.path, error) from error
             finally:
-                self._swapping = False
+                self._reopening = False
                 self._state.notify_all()
 
     def discard(self) -> None:
         """Closes the file and removes it."""
+        file = self._file
         self.close()
-        remove(self.path)
+        if file is not None:
+            remove(file.path)
 
     def close(self) -> None:
         """Ends what is being read, waits for what is being written, and closes the file."""
         with self._writing, self._state:
-            for cursor in self._readers:
-                cursor.interrupt()
-            self._state.wait_for(lambda: not self._readers, timeout=5)
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            file, self._file = self._file, None
+            if file is not None:
+                for cursor in file.readers:
+                    cursor.interrupt()
+                self._state.wait_for(lambda: not file.readers, timeout=5)
+                with suppress(duckdb.Error):  # without room it stays in the log beside the file, and is read from there
+                    file.connection.execute("CHECKPOINT")
+                file.connection.close()
+                self.wait_for_ended()
+                if self._owns_folder:
+                    self._generations.close()
+
+
+# Rows
+
+
+_NOT_REDACTED = f"event_topic NOT IN {views.OWN_WORDS} OR originator NOT IN (SELECT interaction FROM redaction)"  # noqa: S608 (our names)
+"""What was redacted does not come back with what was understood of it later."""
+
+
+def positions(connection: Any) -> dict[tuple[str, int], int]:
+    """How far every partition of every log was read."""
+    rows = connection.execute("SELECT log, partition, next_offset FROM position").fetchall()
+    return {(name, partition): next_offset for name, partition, next_offset in rows}
 
 
 def _advance(connection: Any, span: Span) -> bool:
@@ -260,31 +411,3 @@ def _advance(connection: Any, span: Span) -> bool:
         "UPDATE position SET next_offset = ? WHERE log = ? AND partition = ?", [span.end, span.log, span.partition]
     )
     return True
-
-
-def remove(path: Path) -> None:
-    """Removes a store's file, and its log of what is not in it yet."""
-    for name in (path, wal_of(path)):
-        name.unlink(missing_ok=True)
-
-
-def wal_of(path: Path) -> Path:
-    return path.with_name(path.name + ".wal")
-
-
-def _move(new: Path, old: Path) -> None:
-    # A crash in between leaves the old file without what was not yet in it: its position says so, and it is read again.
-    wal_of(old).unlink(missing_ok=True)
-    os.replace(new, old)
-    folder = os.open(old.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _refused(path: Path, error: duckdb.Error) -> StartRefused | BadInput:
-    text = str(error)
-    if "lock" in text.lower():
-        return HomeBusy(f"{path} is in use by another process", remedy="stop it, or ask it")
-    return StartRefused(f"{path} cannot be opened as a projection ({type(error).__name__})", remedy=REMEDY)

@@ -10,17 +10,18 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from projections.rows import CONVERSATIONS, REGISTER, Batch, merged
-from projections.sources import ConversationSource, RegisterSource, Source
+from projections.sources import ConversationSource, Keys, RegisterSource, Source
 from projections.store import Store
 from vault.conversations import Conversations
 from vault.errors import LogUnavailable, PartitionStopped, Unavailable, VaultError
-from vault.mapper import KeySource, SealingMapper
+from vault.mapper import SealingMapper
 from vault.register import Register
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,18 @@ COLLECT_AFTER_OBJECTS = 50_000
 Place = tuple[str, int]
 """A log and a partition."""
 Progress = Callable[[int, int], None]
+
+
+class Share(Protocol):
+    """Which partitions of the conversations are this process's to project, where several share them out (vault/logs/group.py)."""
+
+    def agreed(self) -> frozenset[int] | None:
+        """What was last agreed on; None before the first time."""
+
+    def wait(self, timeout_ms: int) -> None:
+        """Returns when that may have changed, or in time."""
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -49,7 +62,8 @@ class Projector:
     """Keeps a store at the end of both logs. Thread-safe.
 
     Either `start` it, and it follows; or call `catch_up` when something is wanted of the store. `stopped` names the partitions
-    that cannot go on, and why.
+    that cannot go on, and why. With a `share` it has to be started, and holds the agreed partitions of the conversations: one that
+    goes to somebody else is deleted here, for nobody would delete the erased from it any more. The register is small: all hold all.
     """
 
     def __init__(
@@ -57,10 +71,13 @@ class Projector:
         store: Store,
         conversations: Conversations,
         register: Register,
-        keys: KeySource,
+        keys: Keys,
         mapper: SealingMapper,
         limits: ProjectionLimits | None = None,
+        share: Share | None = None,
+        partitions: Collection[int] | None = None,
     ) -> None:
+        """`partitions`: of the conversations, the only ones to hold; default: all, or with a `share` what is agreed on."""
         self.store = store
         self.conversations = conversations
         self.register = register
@@ -68,19 +85,24 @@ class Projector:
         self.mapper = mapper
         self.limits = limits or ProjectionLimits()
         self.stopped: dict[Place, PartitionStopped] = {}
-        self._sources = self.sources()
+        self._share = share
+        if partitions is None:
+            partitions = range(conversations.partitions) if share is None else ()
+        self._sources = self.sources(partitions)
         self._closing = threading.Event()
         self._reading = threading.Lock()
         self._threads: list[threading.Thread] = []
+        self._shared: dict[int, tuple[Source, threading.Thread, threading.Event]] = {}
         self._writer = _Writer(store, self.limits)
 
-    def sources(self) -> dict[Place, Source]:
-        """Every partition of both logs, to be read anew from where the store stands."""
+    def sources(self, partitions: Iterable[int]) -> dict[Place, Source]:
+        """Some partitions of the conversations and all of the register, to be read anew from where the store stands."""
         found: list[Source] = [
-            ConversationSource(number, self.store, self.conversations, self.keys)
-            for number in range(self.conversations.partitions)
+            ConversationSource(number, self.store, self.conversations, self.keys, self.mapper) for number in partitions
         ]
-        found += [RegisterSource(number, self.store, self.register) for number in range(self.register.partitions)]
+        found += [
+            RegisterSource(number, self.store, self.register, self.mapper) for number in range(self.register.partitions)
+        ]
         return {(source.log, source.partition): source for source in found}
 
     @property
@@ -99,16 +121,19 @@ class Projector:
                 [source] for (name, _), source in self._sources.items() if name == CONVERSATIONS
             ]
             follow.append([source for (name, _), source in self._sources.items() if name == REGISTER])
-            for sources in follow:
-                name = f"projection-{sources[0].log}-{sources[0].partition}"
-                thread = threading.Thread(target=self._follow, args=(sources,), name=name, daemon=True)
-                self._threads.append(thread)
-                thread.start()
+            self._threads = [self._thread(self._follow, sources, self._closing) for sources in follow]
+            if self._share is not None:
+                self._threads.append(self._thread(self._keep_to, self._share))
 
-    def _follow(self, sources: Sequence[Source]) -> None:
+    def _thread(self, work: Callable[..., None], *arguments: Any) -> threading.Thread:
+        thread = threading.Thread(target=work, args=arguments, name="projection", daemon=True)
+        thread.start()
+        return thread
+
+    def _follow(self, sources: Sequence[Source], halt: threading.Event) -> None:
         limits = self.limits
         going = list(sources)
-        while going and not self._closing.is_set():
+        while going and not halt.is_set():
             idle = True
             for source in list(going):
                 try:
@@ -118,12 +143,65 @@ class Projector:
                         self._writer.put(batch)
                 except Unavailable as error:
                     log.warning("projection waits", extra={"topic": source.log, "reason": str(error)})
-                    self._closing.wait(limits.retry_ms / 1_000)
+                    halt.wait(limits.retry_ms / 1_000)
                 except Exception as error:
                     self._stop(source, error)
                     going.remove(source)
             if idle and len(sources) > 1:  # the register answers at once, so somebody has to wait
-                self._closing.wait(limits.poll_ms / 1_000)
+                halt.wait(limits.poll_ms / 1_000)
+
+    # Sharing out
+
+    def follows(self, partition: int) -> bool:
+        """Whether a partition of the conversations is followed here."""
+        return (CONVERSATIONS, partition) in self._sources
+
+    @property
+    def followed(self) -> frozenset[int]:
+        """The partitions of the conversations that are followed here."""
+        return frozenset(partition for log, partition in self._sources if log == CONVERSATIONS)
+
+    def _keep_to(self, share: Share) -> None:
+        while not self._closing.is_set():
+            try:
+                agreed = share.agreed()
+                if agreed is not None:
+                    self._agree(agreed)
+            except VaultError as error:
+                log.warning("projection waits", extra={"topic": CONVERSATIONS, "reason": str(error)})
+            share.wait(self.limits.poll_ms)
+        for partition in self.followed:
+            self._halt(partition)
+
+    def _agree(self, agreed: frozenset[int]) -> None:
+        for partition in sorted(self.followed - agreed):
+            self._let_go(partition)
+        for partition in sorted(self.store.held() - agreed):
+            self.store.forget(partition)
+        for partition in sorted(agreed - self.followed):
+            self._take_on(partition)
+
+    def _take_on(self, partition: int) -> None:
+        log.info("partition taken on", extra={"topic": CONVERSATIONS, "partition": partition})
+        place = (CONVERSATIONS, partition)
+        source = self.sources((partition,))[place]
+        self._sources = {**self._sources, place: source}
+        halt = threading.Event()
+        self._shared[partition] = source, self._thread(self._follow, [source], halt), halt
+
+    def _let_go(self, partition: int) -> None:
+        log.info("partition let go", extra={"topic": CONVERSATIONS, "partition": partition})
+        place = (CONVERSATIONS, partition)
+        self._sources = {other: source for other, source in self._sources.items() if other != place}
+        self._halt(partition).reset()
+        self._writer.drain(None)
+        self.stopped.pop(place, None)
+
+    def _halt(self, partition: int) -> Source:
+        source, thread, halt = self._shared.pop(partition)
+        halt.set()
+        thread.join()
+        return source
 
     def _stop(self, source: Source, error: Exception) -> None:
         if isinstance(error, PartitionStopped):
@@ -161,19 +239,32 @@ class Projector:
     ) -> dict[Place, int]:
         """Brings the store to where both logs end when this is called. Returns its positions.
 
-        Partitions in `stopped` stay behind. Raises `LogUnavailable` when it takes longer than `timeout_ms` (default: as long as
-        it goes on).
+        Partitions in `stopped` stay behind. Raises `LogUnavailable`, which says how far it is, when it takes longer than `timeout_ms`
+        (default: as long as it goes on).
         """
         deadline = None if timeout_ms is None else time.monotonic() + timeout_ms / 1_000
+        ends = self.ends()
+        try:
+            self._bring_to(ends, deadline, progress)
+        except _TooLate:
+            positions = self.store.positions()
+            read = sum(min(max(positions.get(place, 0), 0), end) for place, end in ends.items())
+            raise LogUnavailable(
+                f"the projection could not be brought to the ends of the logs in time: {read} of {sum(ends.values())} are read",
+                remedy="try again, it goes on from there, or check the log",
+            ) from None
+        if not self.stopped:
+            self.store.built()
+        return self.store.positions()
+
+    def _bring_to(self, ends: Mapping[Place, int], deadline: float | None, progress: Progress) -> None:
         with self._reading:
-            ends = self.ends()
             while not self._threads and not self._closing.is_set():
                 self._read_to(ends, deadline, progress)
                 self._writer.drain(deadline)
                 if self._reached(ends):
                     break
         self._writer.wait_for(lambda: self._closing.is_set() or self._reached(ends), deadline)
-        return self.store.positions()
 
     def _read_to(self, ends: Mapping[Place, int], deadline: float | None, progress: Progress) -> None:
         """Reads every partition to its end, one after the other: decoding is bound by the interpreter's lock."""
@@ -211,6 +302,10 @@ class Projector:
             source.reset()
         return source.read(self.limits.batch_events, self.limits.poll_ms, upto)
 
+    def is_complete(self) -> bool:
+        """Whether the store is where both logs end now, in every partition."""
+        return not self.stopped and self._reached(self.ends())
+
     def _reached(self, ends: Mapping[Place, int]) -> bool:
         positions = self.store.positions()
         return all(place in self.stopped or positions.get(place, -1) >= end for place, end in ends.items())
@@ -218,6 +313,8 @@ class Projector:
     def close(self) -> None:
         """Stores what was read, and stops."""
         self._closing.set()
+        if self._share is not None:
+            self._share.close()
         for thread in self._threads:
             thread.join()
         self._writer.close()
@@ -354,6 +451,8 @@ class _Writer:
 
 def _check(*deadlines: float | None) -> None:
     if any(deadline is not None and time.monotonic() > deadline for deadline in deadlines):
-        raise LogUnavailable(
-            "the projection could not be brought to the ends of the logs in time", remedy="try again, or check the log"
-        )
+        raise _TooLate("the projection could not be brought to the ends of the logs in time")
+
+
+class _TooLate(LogUnavailable):
+    """A deadline is over."""

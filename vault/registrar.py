@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -31,6 +31,7 @@ from vault.register import Register
 from vault.subject import DataSubject
 
 ATTEMPTS_MAX = 8
+ACCESSES_AT_ONCE = 200
 
 log = logging.getLogger(__name__)
 
@@ -148,6 +149,23 @@ class Registrar:
         """Records that somebody opened the data of a person (who, why, how many events)."""
         access = DataAccess.record(case=person.case, actor=actor, reason=reason, events=events, request_id=request_id)
         self._register.save(access, case=person.case)
+
+    def record_accesses(self, opened: Mapping[UUID, int], *, actor: str, reason: str) -> None:
+        """Records that somebody opened the data of many people at once: `opened` is how many events, by subject.
+
+        Many accesses are one commit. Raises `PersonUnknown` when one of them was erased meanwhile; those before are recorded.
+        """
+        partitions: dict[int, list[DataAccess]] = {}
+        for subject, events in opened.items():
+            case = self._person(subject).case
+            accesses = partitions.setdefault(partition_of(case), [])
+            accesses.append(DataAccess.record(case=case, actor=actor, reason=reason, events=events))
+            if len(accesses) == ACCESSES_AT_ONCE:
+                self._register.save(*accesses, case=case)
+                accesses.clear()
+        for accesses in partitions.values():
+            if accesses:
+                self._register.save(*accesses, case=accesses[0].case)
 
     # Keys follow what the register accepted
 
@@ -271,7 +289,7 @@ class Registrar:
 
 NOT_RECORDED = "the erasure is not recorded in both logs yet; that is tried again by itself, and at every start"
 PENDING_AFTER_ERASURE = (
-    "the projection's file still holds sealed rows, unreadable since the keys are gone, until it is written anew (`parloir rebuild`)",
+    "the projection's file still holds sealed rows, unreadable since the keys are gone, until it is written anew (`parloir settle`)",
     "backups of the key store made before now can open the keys until the epoch ends (`parloir rotate`)",
 )
 

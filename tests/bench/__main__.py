@@ -15,7 +15,9 @@ from tests.bench.append import bench_append
 from tests.bench.catch_up import bench_catch_up
 from tests.bench.keys import bench_erase, bench_open, bench_rewrap
 from tests.bench.memory import bench_memory
+from tests.bench.projection import bench_projection
 from tests.bench.register import bench_one_writer, bench_writers
+from tests.bench.reveal import bench_reveal
 
 
 class Line(NamedTuple):
@@ -95,6 +97,40 @@ def register(broker: Broker, postgres: services.Postgres) -> Iterator[Line]:
     )
 
 
+def analysts() -> Iterator[Line]:
+    f = bench_reveal()
+    yield Line(
+        f"payloads of {f['payload_bytes']:.0f} bytes revealed in SQL, one core",
+        f"{f['revealed_per_s']:,.0f}/s",
+        f"{f['bare_per_s']:,.0f}/s bare AESGCM",
+        f"{f['ratio']:.2f}",
+        ">= 300,000/s and 0.40",
+        f["revealed_per_s"] >= 300_000 and f["ratio"] >= 0.4,
+    )
+
+
+def projection() -> Iterator[Line]:
+    """At 1 million events; `python -m tests.bench.projection 10 50` takes a quarter of an hour."""
+    f = bench_projection(1_000_000)
+    read, settled = f["reading"], f["settling"]
+    yield Line(
+        "all rows of one person of 1 million events, while 1,000 events/s arrive",
+        f"p50 {read['p50_ms']:.1f} ms, p99 {read['p99_ms']:.1f} ms",
+        "-",
+        "-",
+        "p50 < 5 ms, p99 < 30 ms",
+        read["p50_ms"] < 5 and read["p99_ms"] < 30,
+    )
+    yield Line(
+        "settle 1 million events, while they are read and others arrive",
+        f"{settled['seconds']:.1f} s, {settled['memory_mb']:.0f} MB, longest read {settled['read_longest_ms']:.0f} ms",
+        "-",
+        "-",
+        "< 12 s (50 million in 10 minutes), < 8 GB, no read over 100 ms",
+        settled["seconds"] < 12 and settled["memory_mb"] < 8_192 and settled["read_longest_ms"] < 100,
+    )
+
+
 def memory() -> Iterator[Line]:
     f = bench_memory()
     yield Line(
@@ -119,6 +155,8 @@ def main() -> int:
             lambda: kafka(broker),
             lambda: register(broker, postgres),
             keys,
+            analysts,
+            projection,
             memory,
         ]
         for part in parts:

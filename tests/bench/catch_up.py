@@ -86,7 +86,7 @@ class _Bench:
                 # What writing the log left behind is nobody's to sweep: it would slow the bare consumer down most.
                 gc.collect()
                 gc.freeze()
-                taken, events = self._catch_up(folder / f"{turn}.duckdb")
+                taken, events = self._catch_up(folder / f"projection-{turn}")
                 ours.append(taken)
                 gc.collect()
                 whole, connected = self._consume(records)
@@ -117,7 +117,7 @@ class _Bench:
         taken = time.perf_counter() - began
         with store.reading() as cursor:
             (events, facts) = cursor.execute(
-                "SELECT count(*), count(*) FILTER (intent IS NOT NULL OR fallback IS NOT NULL) FROM event"
+                "SELECT count(*), count(*) FILTER (intent IS NOT NULL OR fallback IS NOT NULL) FROM sealed_event"
             ).fetchone()
         assert not projector.stopped, projector.stopped
         assert events > 0

@@ -17,9 +17,9 @@ from infra import broker_verbs
 from infra.artifacts import cache_folder, fetch
 from infra.broker import Broker
 from infra.broker_files import HOST
-from infra.control import DONE, FAILED
 from infra.settings import Settings, load
 from tests import services
+from vault.client import DONE, FAILED
 from vault.errors import BadInput, LogMismatch, StartRefused, Unavailable
 
 RECORDS = 200

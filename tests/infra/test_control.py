@@ -12,18 +12,8 @@ from typing import Any
 
 import pytest
 
-from infra.control import (
-    FAILED,
-    NAME,
-    NOTHING_HELD,
-    REQUEST_BYTES_MAX,
-    USAGE,
-    Progress,
-    RemoteError,
-    Server,
-    ask,
-    exit_code,
-)
+from infra.control import Server, exit_code
+from vault.client import FAILED, NAME, NOTHING_HELD, REQUEST_BYTES_MAX, USAGE, Progress, RemoteError, ask
 from vault.errors import BadInput, PersonUnknown, StartRefused, Unavailable
 
 MARK = "marked-utterance"
@@ -161,6 +151,28 @@ def test_an_asker_that_goes_away_does_not_stop_what_it_began(tmp_path: Path) -> 
         client.sendall(b'{"verb": "x", "arguments": {}}\n')
     gone.set()
     assert finished.wait(10)
+    server.close()
+
+
+def test_a_copy_is_given_up_when_its_asker_has_gone(tmp_path: Path) -> None:
+    given_up, gone = threading.Event(), threading.Event()
+
+    def slow(verb: str, arguments: Json, progress: Progress) -> Json:
+        gone.wait(10)
+        try:
+            for done in range(100):
+                progress("going on", done, 100)
+        except Unavailable:
+            given_up.set()
+            raise
+        return {}
+
+    server = Server(tmp_path, slow)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(tmp_path / NAME))
+        client.sendall(b'{"verb": "snapshot", "arguments": {}}\n')
+    gone.set()
+    assert given_up.wait(10)
     server.close()
 
 

@@ -9,9 +9,19 @@ from dataclasses import replace
 import pytest
 
 from infra.cli import parser
-from infra.demo_home import CONVERSATIONS, NOTICE, PEOPLE, conversation, load_demo, messages_of_conversation, what_next
+from infra.demo_home import (
+    CHANNELS,
+    CONVERSATIONS,
+    NOTICE,
+    PEOPLE,
+    conversation,
+    load_demo,
+    messages_of_conversation,
+    what_next,
+)
 from infra.house import House
 from infra.settings import Settings, default_home
+from projections import declaration
 from vault.intake import Message
 
 ALL = [conversation(number) for number in range(CONVERSATIONS)]
@@ -118,6 +128,21 @@ def test_a_home_with_conversations_of_its_own_is_left_alone(home: Settings) -> N
         house.intake.receive([Message("web", "site", "visitor-1", "m-1", "hello", 1_780_000_000_000_000)])
         assert not load_demo(house, nothing)
         assert stored(house) == 1
+
+
+def test_the_town_hall_declares_itself_unless_the_home_has_a_declaration(home: Settings) -> None:
+    file = home.home / declaration.FILE
+    with House(home) as house:
+        load_demo(house, nothing)
+        declared = declaration.load(file)
+        assert declared
+        assert {"service", "improvement", "evidence"} <= set(declared.purposes)
+        assert {*CHANNELS} >= {channel for each in declared.recipients.values() for channel in each.channels}
+    file.write_text("kept = 1\n")
+    with House(home) as house:
+        house.keys.set_meta("demonstration", "begun")
+        load_demo(house, nothing)
+    assert file.read_text() == "kept = 1\n"
 
 
 def test_messages_come_by_the_way_of_a_replay_with_their_understanding_and_answer() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.house import kafka_cluster
+from infra.house import House, kafka_cluster
 from infra.settings import Settings
 from vault.errors import StartRefused
 
@@ -56,3 +56,15 @@ def test_a_password_file_that_is_not_there_is_refused_by_its_setting(tmp_path: P
     )
     with pytest.raises(StartRefused, match="kafka_sasl_password_file cannot be read"):
         kafka_cluster(settings)
+
+
+def test_the_projection_lives_in_its_folder_and_a_file_of_an_earlier_version_does_not_outlive_erasures(
+    tmp_path: Path,
+) -> None:
+    with House(Settings(home=tmp_path / "home")) as house:
+        earlier = house.settings.home / "projection.duckdb"
+        earlier.write_bytes(b"sealed rows")
+        limits = house.upkeep_limits()
+        assert (limits.recent_rows, limits.pause_seconds) == (500_000, 3_600)
+        assert house.projector.store.folder == house.settings.home / "projection"
+        assert not earlier.exists()

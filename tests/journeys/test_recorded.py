@@ -121,7 +121,8 @@ def test_replay_killed_and_repeated_access_erasure_and_search(
 
     # the copy of the log and of the projection opens nothing of them with the keys that are left
     home = on_kafka.home
-    shutil.copy(copies / "home" / "projection.duckdb", home / "projection.duckdb")
+    shutil.rmtree(home / "projection")
+    shutil.copytree(copies / "home" / "projection", home / "projection")
     rows = on_kafka.json("sql", f"SELECT count(*) AS n FROM interaction WHERE subject = '{erased['subject']}'")
     assert rows == [{"n": 0}]
     verified = on_kafka("verify")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,12 +63,37 @@ def rows(store: Store, query: str, *parameters: Any) -> Table:
 
 def everything(store: Store) -> dict[str, Table]:
     """All that a store holds, in an order that does not depend on when it was written."""
-    tables = ("event", "register_event", "position", "unreadable", "interaction", "subject")
+    tables = (
+        "sealed_event",
+        "register_event",
+        "position",
+        "unreadable",
+        "disclosure",
+        "interaction",
+        "subject",
+        "redaction",
+    )
     return {name: rows(store, f"SELECT * FROM {name} ORDER BY ALL") for name in tables}
 
 
 def open_store(folder: Path) -> Store:
-    return Store.open(folder / "projection.duckdb", log_id=LOG_ID, memory_mb=128, threads=1)
+    return Store.open(folder / "projection", log_id=LOG_ID, memory_mb=128, threads=1)
+
+
+def files(store: Store) -> list[str]:
+    """The generations that are there, once those that were replaced are gone."""
+    deadline = time.monotonic() + 5
+    while len(found := sorted(path.name for path in store.folder.glob("*.duckdb"))) > 1:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.01)
+    return found
+
+
+def change(store: Store, statement: str) -> None:
+    """Changes what the file holds behind the projection's back."""
+    with store.writing() as connection:
+        connection.execute(statement)
 
 
 @pytest.fixture

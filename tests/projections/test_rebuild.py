@@ -8,7 +8,7 @@ import pytest
 
 from projections.rebuild import rebuild
 from projections.worker import Projector
-from tests.projections.conftest import everything, rows, said, subject_of
+from tests.projections.conftest import change, everything, files, rows, said, subject_of
 from tests.vault.conftest import Vault
 from vault.errors import PartitionStopped
 
@@ -30,8 +30,8 @@ def test_a_rebuild_repairs_what_was_changed_in_the_file(vault: Vault, projector:
     said(vault)
     projector.catch_up()
     held = everything(projector.store)
-    projector.store._connection.execute('DELETE FROM event WHERE "index" = 1')
-    projector.store._connection.execute("UPDATE position SET next_offset = next_offset + 1")
+    change(projector.store, 'DELETE FROM recent_event WHERE "index" = 1')
+    change(projector.store, "UPDATE position SET next_offset = next_offset + 1")
     rebuild(projector)
     assert everything(projector.store) == held
 
@@ -43,21 +43,22 @@ def test_a_rebuild_while_it_follows_loses_nothing(vault: Vault, projector: Proje
         rebuild(projector)
     projector.catch_up(timeout_ms=10_000)
     assert rows(projector.store, "SELECT count(*), count(DISTINCT interaction) FROM interaction") == [(120, 120)]
-    assert rows(projector.store, "SELECT count(*) FROM event") == [(360,)]
+    assert rows(projector.store, "SELECT count(*) FROM sealed_event") == [(360,)]
 
 
 def test_erased_bytes_are_not_in_a_file_that_was_made_anew(vault: Vault, projector: Projector, tmp_path: Path) -> None:
     said(vault)
     projector.catch_up()
     subject = subject_of(vault, "visitor-1")
-    ((sealed,),) = rows(projector.store, "SELECT sealed FROM event WHERE subject = ? LIMIT 1", subject)
+    ((sealed,),) = rows(projector.store, "SELECT sealed FROM sealed_event WHERE subject = ? LIMIT 1", subject)
     vault.registrar.erase(subject, ground="request 1", decided_by="officer")
     projector.catch_up()
     rebuild(projector)
-    for file in tmp_path.glob("projection.duckdb*"):
+    files(projector.store)
+    for file in tmp_path.glob("projection/*.duckdb*"):
         assert sealed not in file.read_bytes()
         assert subject.bytes not in file.read_bytes()
-    assert not list(tmp_path.glob("*.new*"))
+    assert files(projector.store) == [projector.store.path.name]
 
 
 def test_a_partition_that_cannot_be_read_keeps_the_old_file(vault: Vault, projector: Projector, tmp_path: Path) -> None:
@@ -68,4 +69,4 @@ def test_a_partition_that_cannot_be_read_keeps_the_old_file(vault: Vault, projec
     with pytest.raises(PartitionStopped):
         rebuild(projector)
     assert everything(projector.store) == held
-    assert not list(tmp_path.glob("*.new*"))
+    assert files(projector.store) == [projector.store.path.name]

@@ -6,35 +6,42 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
 import duckdb
 import pytest
 
-from projections import tables
+from projections import removal, tables
+from projections.rows import merged
 from projections.store import Store
 from projections.worker import Projector
 from tests.projections.conftest import close, everything, open_store, rows, said
 from tests.vault.conftest import LOG_ID, Vault
-from vault.errors import HomeBusy, HomeNewer, LogMismatch, StartRefused
+from vault.errors import HomeBusy, HomeNewer, LogMismatch, StartRefused, Unavailable
 
 Project = Callable[[], Projector]
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "projection.duckdb"
+    return tmp_path / "projection"
+
+
+def current(folder: Path) -> Path:
+    """The file in service."""
+    return folder / (folder / "current").read_text().strip()
 
 
 def layout(path: Path, number: int) -> None:
-    with duckdb.connect(str(path)) as connection:
+    with duckdb.connect(str(current(path))) as connection:
         connection.execute("UPDATE projection SET layout = ?", [number])
 
 
 def test_a_batch_that_was_stored_is_not_stored_again(vault: Vault, projector: Projector) -> None:
     said(vault)
-    (source,) = [s for place, s in projector.sources().items() if place == ("conversations", 0)]
+    (source,) = [s for place, s in projector.sources(projector.followed).items() if place == ("conversations", 0)]
     batch = source.read(1_000, 100, source.end())
     assert batch is not None
     assert projector.store.write(batch)
@@ -42,33 +49,31 @@ def test_a_batch_that_was_stored_is_not_stored_again(vault: Vault, projector: Pr
     assert not projector.store.write(batch)
     assert everything(projector.store) == held
     projector.catch_up()
-    assert rows(projector.store, "SELECT count(*), count(DISTINCT originator) FROM event") == [(36, 12)]
+    assert rows(projector.store, "SELECT count(*), count(DISTINCT originator) FROM sealed_event") == [(36, 12)]
 
 
 def test_a_batch_that_cannot_be_stored_whole_leaves_nothing(
     vault: Vault, projector: Projector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from projections import store as module
-
     said(vault)
+    batches = [source.read(1_000, 100, source.end()) for source in projector.sources(projector.followed).values()]
+    whole = merged([batch for batch in batches if batch])
     with monkeypatch.context() as patched:
-        patched.setattr(module, "EVIDENCE_COLUMNS", ("no_such_column",))
-        batches = [source.read(1_000, 100, source.end()) for source in projector.sources().values()]
-        from projections.rows import merged
-        from vault.errors import Unavailable
-
-        whole = merged([batch for batch in batches if batch])
+        patched.setattr(
+            removal, "remove_persons", lambda connection, *_, **__: connection.execute("SELECT no_such_column")
+        )
+        whole = replace(whole, erased=frozenset({bytes(16)}))
         with pytest.raises(Unavailable):
             projector.store.write(whole)
-    assert rows(projector.store, "SELECT count(*) FROM event") == [(0,)]
+    assert rows(projector.store, "SELECT count(*) FROM sealed_event") == [(0,)]
     assert projector.store.positions() == {}
     assert projector.store.write(whole)
-    assert rows(projector.store, "SELECT count(*) FROM event") == [(36,)]
+    assert rows(projector.store, "SELECT count(*) FROM sealed_event") == [(36,)]
 
 
 def test_a_file_of_another_log_is_refused(path: Path) -> None:
     Store.open(path, log_id=UUID(int=8)).close()
-    with pytest.raises(LogMismatch, match="rebuild"):
+    with pytest.raises(LogMismatch, match="made anew"):
         Store.open(path, log_id=UUID(int=9))
 
 
@@ -79,29 +84,84 @@ def test_a_file_of_a_newer_program_is_refused(path: Path) -> None:
         Store.open(path, log_id=LOG_ID)
 
 
-def test_a_file_of_an_older_layout_is_made_anew_by_itself(vault: Vault, project: Project, path: Path) -> None:
+def test_a_file_of_an_older_layout_is_made_anew_beside_it_and_goes_when_that_is_done(
+    vault: Vault, project: Project, path: Path
+) -> None:
     said(vault)
     first = project()
     first.catch_up()
     held = everything(first.store)
     close(first)
+    old = current(path)
     layout(path, tables.LAYOUT - 1)
+    again = project()
+    assert again.store.positions() == {}
+    assert again.store.is_building
+    assert current(path) == old
+    again.catch_up()
+    assert everything(again.store) == held
+    assert current(path) == again.store.path
+    assert not old.exists()
+
+
+def test_making_a_file_of_a_new_layout_goes_on_after_a_crash_where_it_was(
+    vault: Vault, project: Project, path: Path
+) -> None:
+    said(vault)
+    first = project()
+    first.catch_up()
+    close(first)
+    layout(path, tables.LAYOUT - 1)
+    halfway = project()
+    place, source = next((p, s) for p, s in halfway.sources(halfway.followed).items() if s.end())
+    batch = source.read(1_000, 100, source.end())
+    assert batch is not None
+    assert halfway.store.write(batch)
+    reached = halfway.store.positions()
+    assert place in reached
+    close(halfway)
+    again = project()
+    assert again.store.positions() == reached
+    assert again.store.is_building
+
+
+def test_a_folder_that_cannot_be_one_is_refused(path: Path) -> None:
+    path.write_bytes(b"something else")
+    with pytest.raises(StartRefused, match="cannot be used"):
+        Store.open(path, log_id=LOG_ID)
+    assert path.read_bytes() == b"something else"
+
+
+def test_left_overs_of_what_was_killed_are_removed_and_what_serves_stays(
+    vault: Vault, project: Project, path: Path
+) -> None:
+    said(vault)
+    first = project()
+    first.catch_up()
+    held = everything(first.store)
+    first.store.beside().close()
+    close(first)
+    (path / "9.duckdb.wal").write_bytes(b"left over")
+    (path / "current.new").write_text("nonsense")
+    assert len(list(path.glob("*.duckdb"))) == 2
+    again = project()
+    assert everything(again.store) == held
+    assert [file.name for file in path.glob("*.duckdb*") if not file.name.endswith(".wal")] == [again.store.path.name]
+    assert not (path / "9.duckdb.wal").exists()
+
+
+def test_without_a_pointer_nothing_is_taken_for_whole(vault: Vault, project: Project, path: Path) -> None:
+    said(vault)
+    first = project()
+    first.catch_up()
+    held = everything(first.store)
+    close(first)
+    (path / "current").write_bytes(b"\xff../../etc/passwd")
     again = project()
     assert again.store.positions() == {}
     again.catch_up()
     assert everything(again.store) == held
-
-
-def test_a_file_that_is_no_projection_is_refused_and_left_alone(path: Path) -> None:
-    path.write_bytes(b"something else" * 1_000)
-    with pytest.raises(StartRefused):
-        Store.open(path, log_id=LOG_ID)
-    assert path.read_bytes().startswith(b"something else")
-    path.unlink()
-    with duckdb.connect(str(path)) as connection:
-        connection.execute("CREATE TABLE mine (x INTEGER)")
-    with pytest.raises(StartRefused, match="not a projection"):
-        Store.open(path, log_id=LOG_ID)
+    assert len(list(path.glob("*.duckdb"))) == 1
 
 
 def test_a_file_that_another_process_owns_is_busy(path: Path) -> None:
@@ -126,7 +186,8 @@ def test_a_file_that_another_process_owns_is_busy(path: Path) -> None:
 
 def test_the_file_is_for_its_owner_only(path: Path) -> None:
     store = Store.open(path, log_id=LOG_ID)
-    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in path.iterdir()} == {0o600}
     store.close()
 
 
@@ -140,7 +201,7 @@ def test_every_table_and_column_says_what_it_is(path: Path) -> None:
     )
     assert silent == []
     named = {name for (name,) in rows(store, "SELECT DISTINCT table_name FROM duckdb_columns() WHERE NOT internal")}
-    assert named == set(tables.NAMES)
+    assert named == {*tables.NAMES, *tables.INSIDE}
     store.close()
 
 
@@ -148,13 +209,13 @@ def test_no_word_that_was_said_is_in_the_file(vault: Vault, project: Project, pa
     said(vault, text="a marked utterance zyxwvut")
     projector = project()
     projector.catch_up()
-    wal = path.with_name(path.name + ".wal")
-    for held in (path, wal):
-        assert not held.exists() or b"zyxwvut" not in held.read_bytes()
+    for held in path.iterdir():
+        assert b"zyxwvut" not in held.read_bytes()
     close(projector)
-    assert b"zyxwvut" not in path.read_bytes()
-    assert b"a reply" not in path.read_bytes()
-    assert b"visitor-" not in path.read_bytes()
+    for held in path.iterdir():
+        assert b"zyxwvut" not in held.read_bytes()
+        assert b"a reply" not in held.read_bytes()
+        assert b"visitor-" not in held.read_bytes()
 
 
 def test_who_reads_while_the_file_is_replaced_reads_the_old_or_the_new_one(
@@ -169,7 +230,7 @@ def test_who_reads_while_the_file_is_replaced_reads_the_old_or_the_new_one(
 
     def read() -> None:
         while not done.is_set():
-            seen.append(rows(projector.store, "SELECT count(*) FROM event")[0][0])
+            seen.append(rows(projector.store, "SELECT count(*) FROM sealed_event")[0][0])
 
     reader = threading.Thread(target=read)
     reader.start()

@@ -6,7 +6,7 @@ import pytest
 
 from projections.verification import verify
 from projections.worker import Projector
-from tests.projections.conftest import said, subject_of
+from tests.projections.conftest import change, said, subject_of
 from tests.vault.conftest import Vault
 
 
@@ -23,24 +23,30 @@ def test_a_projection_as_it_was_made_has_no_problems_and_is_counted(vault: Vault
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
+    ("statement", "named"),
     [
-        ('DELETE FROM event WHERE "offset" = 1 AND "index" = 1', "the event at offset 1 is missing"),
-        ('DELETE FROM event WHERE "offset" >= 2', "the event at offset 2 is missing"),
+        ('DELETE FROM recent_event WHERE "offset" = 1 AND "index" = 1', "the event at offset 1 is missing"),
+        ('DELETE FROM recent_event WHERE "offset" >= 2', "the event at offset 2 is missing"),
         (
-            'INSERT INTO event SELECT * FROM event WHERE "offset" = 1 AND "index" = 0',
+            'INSERT INTO recent_event SELECT * FROM recent_event WHERE "offset" = 1 AND "index" = 0',
             "offset 1 is held that the log does not have",
         ),
-        ("UPDATE event SET channel = 'sms' WHERE \"offset\" = 1", "the event at offset 1 is held otherwise"),
-        ("UPDATE event SET sealed = '\\x00'::BLOB WHERE \"offset\" = 0", "the event at offset 0 is held otherwise"),
-        ('UPDATE event SET "offset" = 9999 WHERE "offset" = 1 AND "index" = 2', "the event at offset 1 is missing"),
+        ("UPDATE recent_event SET channel = 'sms' WHERE \"offset\" = 1", "the event at offset 1 is held otherwise"),
+        (
+            "UPDATE recent_event SET sealed = '\\x00'::BLOB WHERE \"offset\" = 0",
+            "the event at offset 0 is held otherwise",
+        ),
+        (
+            'UPDATE recent_event SET "offset" = 9999 WHERE "offset" = 1 AND "index" = 2',
+            "the event at offset 1 is missing",
+        ),
         ("DELETE FROM register_event WHERE id = 1", "the event at id 1 is missing"),
     ],
 )
-def test_the_first_difference_is_named(vault: Vault, projector: Projector, change: str, named: str) -> None:
+def test_the_first_difference_is_named(vault: Vault, projector: Projector, statement: str, named: str) -> None:
     said(vault, people=1, turns=6)
     projector.catch_up()
-    projector.store._connection.execute(change)
+    change(projector.store, statement)
     (problem,) = verify(projector).problems
     assert named in problem
     assert "parloir rebuild" in problem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,7 +40,7 @@ TOPICS = ["interaction.answered.1", "interaction.received.1", "interaction.under
 def test_every_accepted_event_is_a_row_and_every_fact_is_read(vault: Vault, projector: Projector) -> None:
     said(vault, people=4, turns=12)
     positions = projector.catch_up()
-    counted = rows(projector.store, "SELECT event_topic, count(*) FROM event GROUP BY ALL ORDER BY ALL")
+    counted = rows(projector.store, "SELECT event_topic, count(*) FROM sealed_event GROUP BY ALL ORDER BY ALL")
     assert counted == [(topic, 12) for topic in TOPICS]
     ends = {("conversations", n): vault.conversations.log.end(n) for n in range(2)}
     ends |= {("register", n): vault.register.end(n) + 1 for n in range(2)}
@@ -81,7 +82,9 @@ def test_channels_of_many_lengths_are_kept_apart(vault: Vault, projector: Projec
         [dataclasses.replace(turn("visitor", n), channel=channel, and_then=None) for n, channel in enumerate(channels)]
     )
     projector.catch_up()
-    assert sorted(channel for (channel,) in rows(projector.store, "SELECT channel FROM event")) == sorted(channels)
+    assert sorted(channel for (channel,) in rows(projector.store, "SELECT channel FROM sealed_event")) == sorted(
+        channels
+    )
 
 
 def test_what_is_understood_later_in_a_followers_commit_completes_the_interaction(
@@ -123,7 +126,7 @@ def test_catching_up_in_steps_and_at_once_gives_the_same_rows(vault: Vault, proj
     again.catch_up()
     held = everything(again.store)
     close(again)
-    (tmp_path / "projection.duckdb").unlink()
+    shutil.rmtree(tmp_path / "projection")
     anew = project()
     anew.catch_up()
     assert everything(anew.store) == held
@@ -159,7 +162,7 @@ def test_erasure_takes_the_persons_rows_with_the_position_of_the_erasure(vault: 
     assert fence.offset is not None
     projector.catch_up()
     assert projector.store.position("conversations", partition_of(subject)) == fence.offset + 1
-    for table in ("event", "sealed_event", "interaction", "subject"):
+    for table in ("recent_event", "sealed_event", "interaction", "subject"):
         assert rows(projector.store, f"SELECT count(*) FROM {table} WHERE subject = ?", subject) == [(0,)]
     assert rows(projector.store, "SELECT count(*) FROM subject") == [(3,)]
     evidence = rows(projector.store, "SELECT count(*) FROM register_event WHERE event_topic = 'case.erased.1'")
@@ -196,7 +199,7 @@ def test_void_events_are_not_projected(vault: Vault, projector: Projector) -> No
     ((_, judged),) = partition.append([Commit.of((stored,), based_on=partition.next_offset)])
     assert judged.void == frozenset({0})
     projector.catch_up()
-    assert rows(projector.store, "SELECT count(*) FROM event") == [(0,)]
+    assert rows(projector.store, "SELECT count(*) FROM sealed_event") == [(0,)]
 
 
 def test_what_cannot_be_opened_is_a_row_without_facts_and_is_counted(
@@ -246,7 +249,7 @@ def test_a_tampered_event_stops_its_partition_at_its_offset_and_no_other(vault: 
     assert "does not open as written" in str(stopped)
     other = 1 - number
     assert positions["conversations", other] == vault.conversations.log.end(other)
-    held = rows(projector.store, 'SELECT max("offset") FROM event WHERE partition = ?', number)
+    held = rows(projector.store, 'SELECT max("offset") FROM sealed_event WHERE partition = ?', number)
     assert held == [(offset - 1,)]
 
 
@@ -286,7 +289,7 @@ def test_a_process_killed_between_batches_goes_on_where_its_rows_end(
     resumed.catch_up()
     held = everything(store)
     close(resumed)
-    (tmp_path / "projection.duckdb").unlink()
+    shutil.rmtree(tmp_path / "projection")
     store = open_store(tmp_path)
     anew = Projector(store, again.conversations, again.register, again.keys, again.mapper, limits)
     anew.catch_up()

@@ -27,6 +27,7 @@ EVIDENCE_MONTH = Month(-1)
 EVIDENCE = "evidence"
 _CONTENT_PURPOSES = ("service", "rights", IMPROVEMENT)
 _DELETED_AT_ONCE = 5_000
+_ASKED_AT_ONCE = 1_000
 
 Chapter = tuple[UUID, Month]
 """A subject and a month."""
@@ -68,6 +69,11 @@ class Chapters:
         if isinstance(found, Dek) or found is Unreadable.ERASED:  # the other answers can change for the better
             self._opened.put(place, (found, owner.int), owner.int, drops)
         return found
+
+    def granted(self, key_id: KeyId, owner: UUID, purpose: str) -> Dek | Unreadable:
+        """The same as the key store has it now: what this process holds under a lease is neither used nor kept."""
+        with self._database.reading() as c:
+            return self._open(c, key_id, owner, purpose)
 
     def _open(self, c: sqlite3.Connection, key_id: KeyId, owner: UUID, purpose: str | None) -> Dek | Unreadable:
         rows = c.execute(
@@ -201,6 +207,21 @@ class Chapters:
         if expired:
             self.drop_all()
         return expired
+
+    def expired(self, key_ids: Iterable[KeyId]) -> set[KeyId]:
+        """Those of the keys that are known and have no grant left: their chapters are over."""
+        found: set[KeyId] = set()
+        wanted = list(key_ids)
+        with self._database.reading() as c:
+            for start in range(0, len(wanted), _ASKED_AT_ONCE):
+                asked = {row_of(key_id): key_id for key_id in wanted[start : start + _ASKED_AT_ONCE]}
+                rows = c.execute(
+                    f"SELECT id, key_id FROM dek WHERE id IN ({', '.join('?' * len(asked))})"  # noqa: S608 (question marks)
+                    " AND NOT EXISTS (SELECT 1 FROM key_grant WHERE dek = dek.id)",
+                    list(asked),
+                ).fetchall()
+                found.update(KeyId(key_id) for row, key_id in rows if asked[row] == key_id)
+        return found
 
     def drop(self, owner: UUID) -> None:
         self._opened.drop(owner.int)

@@ -145,6 +145,10 @@ class KeyStore:
         """The DEK that a key id commits to, through a grant for `purpose`, or for any that this process holds."""
         return self._chapters.opening(key_id, owner, purpose)
 
+    def granted(self, key_id: KeyId, owner: UUID, purpose: str) -> Dek | Unreadable:
+        """The same as the key store has it now, without trusting a lease: what another process withdrew is withdrawn here too."""
+        return self._chapters.granted(key_id, owner, purpose)
+
     def prepare(self, pairs: Iterable[tuple[UUID, int]]) -> None:
         """Makes the content DEKs that are missing for (subject, at_us), all in one transaction."""
         self._chapters.prepare(pairs)
@@ -160,6 +164,10 @@ class KeyStore:
     def expire(self, before_month: Month) -> int:
         """Ends the retention of chapters of earlier months. Returns how many."""
         return self._chapters.expire(before_month)
+
+    def expired(self, key_ids: Iterable[KeyId]) -> set[KeyId]:
+        """Those of the keys that are known and that nothing opens any more: their chapters are over."""
+        return self._chapters.expired(key_ids)
 
     def drop(self, subject: UUID) -> None:
         """Lets go of what this process holds open of a subject (or case)."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka import errors as kafka_errors
+from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 from vault.logs.kafka import KafkaCluster
 
@@ -30,6 +31,7 @@ class ConsumerGroup:
         self._session_timeout_ms = session_timeout_ms
         self._poll_ms = poll_ms
         self._ours: set[int] = set()
+        self._agreed: frozenset[int] | None = None
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._keep_membership, name=f"group-{group}", daemon=True)
@@ -39,10 +41,17 @@ class ConsumerGroup:
         with self._changed:
             return set(self._ours)
 
+    def agreed(self) -> frozenset[int] | None:
+        """What the members last agreed on; None before the first time. Unlike `partitions`, it stands while they agree anew."""
+        with self._changed:
+            return self._agreed
+
     def wait(self, timeout_ms: int) -> None:
         with self._changed:
-            before = set(self._ours)
-            self._changed.wait_for(lambda: self._ours != before or self._closing.is_set(), timeout_ms / 1_000)
+            before = set(self._ours), self._agreed
+            self._changed.wait_for(
+                lambda: (self._ours, self._agreed) != before or self._closing.is_set(), timeout_ms / 1_000
+            )
 
     def _keep_membership(self) -> None:
         while not self._closing.is_set():
@@ -51,6 +60,7 @@ class ConsumerGroup:
                 consumer = KafkaConsumer(
                     **self._cluster.client,
                     group_id=self._group,
+                    partition_assignment_strategy=[StickyPartitionAssignor],  # who has a partition's state keeps it
                     auto_offset_reset="none",
                     enable_auto_commit=False,
                     session_timeout_ms=self._session_timeout_ms,
@@ -68,9 +78,11 @@ class ConsumerGroup:
                 if consumer is not None:
                     consumer.close(autocommit=False)
 
-    def _set(self, partitions: Iterable[int]) -> None:
+    def _set(self, partitions: Iterable[int], *, agreed: bool = False) -> None:
         with self._changed:
             self._ours = set(partitions)
+            if agreed:
+                self._agreed = frozenset(self._ours)
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -93,4 +105,4 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         for place in assigned:
             self._consumer.seek(place, 0)  # a position, so that none is looked up; it is never read from
             self._consumer.pause(place)
-        self._of._set(self._of.partitions() | {place.partition for place in assigned})
+        self._of._set(self._of.partitions() | {place.partition for place in assigned}, agreed=True)

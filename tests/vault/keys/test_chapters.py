@@ -7,7 +7,8 @@ import pytest
 
 from tests.vault.keys.homes import JANUARY, MONTH, Home, sealed_with, someone
 from vault.errors import BadInput, KeyTampered, KeyWithheld, PersonUnknown, SubjectErased
-from vault.keys import KeyStore, Unreadable, month_of
+from vault.ids import KeyId
+from vault.keys import KeyStore, Restrict, Unreadable, month_of
 from vault.seal import Dek
 
 
@@ -234,6 +235,18 @@ def test_retention_ends_chapters_of_earlier_months_and_nothing_else(store: KeySt
         assert isinstance(process.opening(evidence.key_id, person.case), Dek)
     assert store.expire(month_of(JANUARY + 2 * MONTH)) == 0
     assert store.verify() == []
+
+
+def test_keys_of_chapters_that_are_over_are_told_apart_from_all_others(store: KeyStore) -> None:
+    person, erased, restricted = someone(store, "s1"), someone(store, "s2"), someone(store, "s3")
+    over, living = (sealed_with(store, person, month) for month in range(2))
+    gone, held = sealed_with(store, erased, 1), sealed_with(store, restricted, 1)
+    store.erase(erased.subject, 0, {})
+    store.apply(0, 1, [Restrict(restricted.subject)])
+    store.expire(month_of(JANUARY + MONTH))
+    asked = [dek.key_id for dek in (over, living, gone, held)] + [KeyId(n.to_bytes(32, "big")) for n in range(3_000)]
+    assert store.expired(asked) == {over.key_id}
+    assert store.expired([]) == set()
 
 
 def test_late_event_of_an_expired_month_is_sealed_under_a_key_that_opens(store: KeyStore) -> None:
