@@ -20,7 +20,7 @@ import shtab
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from infra import broker_verbs, logs, serve
+from infra import broker_verbs, logs, nlu_verbs, serve
 from infra.control import DONE, FAILED, ask, exit_code
 from infra.demo_home import load_demo, what_next
 from infra.house import House
@@ -44,6 +44,7 @@ EPILOGS = {
     "rebuild": "parloir rebuild",
     "broker": "parloir broker start",
     "settings": "parloir settings",
+    **nlu_verbs.EXAMPLES,
     "completion": "parloir completion bash > ~/.local/share/bash-completion/completions/parloir",
 }
 
@@ -111,6 +112,8 @@ def parser() -> argparse.ArgumentParser:
     )
     verb("rotate", "begin a new epoch: every key rewrapped, the old key encryption keys destroyed")
     verb("rebuild", "make the projection anew from the logs")
+
+    nlu_verbs.add_verbs(verb)
 
     one = verb("broker", "a development Kafka from its Maven artifacts")
     one.add_argument("action", choices=("start", "stop", "status"), help="what to do")
@@ -186,6 +189,12 @@ def _run(given: argparse.Namespace) -> int:
     if given.verb == "completion":
         print(shtab.complete(parser(), shell=given.shell))
         return DONE
+    if given.verb in nlu_verbs.EXAMPLES:
+        bars = Bars(quiet=given.json)
+        try:
+            return nlu_verbs.run(given, bars)
+        finally:
+            bars.close()
     settings = load(os.environ, given.home)
     if given.verb == "settings":
         print(json.dumps(settings.shown(), indent=2) if given.json else settings_table())
