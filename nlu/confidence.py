@@ -16,9 +16,14 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Json = dict[str, Any]
 
+OUT_OF_SCOPE_SHARE = 1 / 15
+"""How much of the messages is taken to be out of scope, where examples of it are given, however few or many."""
 LOST_TO_UNCLEAR = 0.005
 LOST_TO_UNSURE = 0.0125
 """The share of all in-scope messages that would be answered rightly and fall below a threshold, in cross-validation."""
+UNCLEAR_MAX = 0.4
+UNSURE_MAX = 0.6
+"""However few the examples: an answer that is likelier right than wrong is not thrown away."""
 BINS = 15
 _TINY = 1e-6
 
@@ -33,11 +38,8 @@ class Confidence:
     unsure: float
 
     @classmethod
-    def learn(
-        cls, probabilities: Floats, classes: NDArray[np.int64], out_of_scope: int | None, weight: float
-    ) -> Confidence:
-        """`probabilities` (n, n_classes) as given to unseen examples whose class is `classes` (n,); an example out of scope counts
-        `weight` times."""
+    def learn(cls, probabilities: Floats, classes: NDArray[np.int64], out_of_scope: int | None) -> Confidence:
+        """`probabilities` (n, n_classes) as given to unseen examples whose class is `classes` (n,)."""
         from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - answering needs no scikit-learn
 
         given = signals(probabilities, out_of_scope)
@@ -45,12 +47,14 @@ class Confidence:
         outside = classes == -1 if out_of_scope is None else classes == out_of_scope
         right = (first == classes) & ~outside
         if right.all() or not right.any():
-            return cls((1.0, 0.0, 0.0), 0.0, 0.3, 0.5)
+            return cls((1.0, 0.0, 0.0), 0.0, UNCLEAR_MAX, UNSURE_MAX)
+        weight = OUT_OF_SCOPE_SHARE * len(classes) / max(outside.sum(), 1)
         fitted = LogisticRegression(C=10.0, max_iter=1_000).fit(given, right, np.where(outside, weight, 1.0))
         weights, offset = tuple(fitted.coef_[0].tolist()), float(fitted.intercept_[0])
         sure = _sigmoid(given @ np.array(weights) + offset)
         share = right[~outside].mean()
-        unclear, unsure = (float(np.quantile(sure[right], lost / share)) for lost in (LOST_TO_UNCLEAR, LOST_TO_UNSURE))
+        unclear = min(_quantile(sure[right], LOST_TO_UNCLEAR / share), UNCLEAR_MAX)
+        unsure = min(_quantile(sure[right], LOST_TO_UNSURE / share), UNSURE_MAX)
         return cls(weights, offset, unclear, unsure)
 
     def of(self, probabilities: Floats, out_of_scope: int | None) -> Floats:
@@ -96,6 +100,11 @@ def _in_scope(probabilities: Floats, out_of_scope: int | None) -> Floats:
     if out_of_scope is not None:
         inside[:, out_of_scope] = 0
     return inside
+
+
+def _quantile(values: Floats, share: float) -> float:
+    """Never 0, so that a text of which nothing is known (confidence 0) is below it."""
+    return max(float(np.quantile(values, min(share, 1.0), method="lower")), _TINY)
 
 
 def _sigmoid(scores: Floats) -> Floats:

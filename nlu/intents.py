@@ -19,8 +19,7 @@ from vault.errors import BadInput
 FOLDS = 3
 SMALL = 1_000
 """Below so many examples shorter grams, a longer training and more networks are better, and cost nothing."""
-SMALL_RECIPE = Recipe(networks=6, epochs=25, batch=32)
-OUT_OF_SCOPE_WEIGHT = 10.0
+SMALL_RECIPE = Recipe(networks=4, epochs=20, batch=32)
 RANKED_MAX = 5
 
 Decision = Literal["understood", "unsure", "unclear"]
@@ -76,24 +75,27 @@ class Intents:
         progress("train", FOLDS, FOLDS + 1)
         outside = place.get(OUT_OF_SCOPE)
         probabilities = unseen.astype(np.float64)
-        confidence = Confidence.learn(probabilities, classes, outside, OUT_OF_SCOPE_WEIGHT)
+        confidence = Confidence.learn(probabilities, classes, outside)
         features, networks = _fit(texts, classes, len(names), recipe)
         progress("train", FOLDS + 1, FOLDS + 1)
         return cls(names, features, networks, confidence), _measured(probabilities, classes, outside, confidence, folds)
 
-    def probabilities(self, texts: Sequence[str]) -> Floats:
-        """Shape (n_texts, n_names), rows sum to 1, in the order of `names`; what the networks say, before confidence."""
+    def probabilities(self, texts: Sequence[str]) -> tuple[Floats, NDArray[np.bool_]]:
+        """Shape (n_texts, n_names), rows sum to 1, in the order of `names`: what the networks say, before confidence. And of which texts
+        anything is known."""
         if len(texts) == 1:
             columns, values = self._features.row(texts[0])
-            return self._networks.probabilities_of_one(columns, values)
-        return self._networks.probabilities(self._features.rows(texts))
+            return self._networks.probabilities_of_one(columns, values), np.array([bool(columns)])
+        rows = self._features.rows(texts)
+        return self._networks.probabilities(rows), np.diff(rows.indptr) > 0
 
     def rank(self, texts: Sequence[str]) -> list[Ranking]:
-        """For each text the five surest intents in scope. A text without anything that training saw is "unclear"."""
+        """For each text the five surest intents in scope. A text without anything that training saw has confidence 0."""
         if not texts:
             return []
-        given = self.probabilities(texts).astype(np.float64)
-        sure = self.confidence.of(given, self._outside)
+        answered, known = self.probabilities(texts)
+        given = answered.astype(np.float64)
+        sure = np.where(known, self.confidence.of(given, self._outside), 0.0)
         inside = given.copy()
         if self._outside is not None:
             inside[:, self._outside] = 0
@@ -168,7 +170,7 @@ def _measured(
     sure = np.zeros(len(classes))
     for fold in range(FOLDS):
         held = folds == fold
-        without = Confidence.learn(probabilities[~held], classes[~held], outside, OUT_OF_SCOPE_WEIGHT)
+        without = Confidence.learn(probabilities[~held], classes[~held], outside)
         sure[held] = without.of(probabilities[held], outside)
     used = confidence.of(probabilities, outside)
     measured: Json = {
