@@ -47,7 +47,7 @@ class Confidence:
         outside = classes == -1 if out_of_scope is None else classes == out_of_scope
         right = (first == classes) & ~outside
         if right.all() or not right.any():
-            return cls((1.0, 0.0, 0.0), 0.0, UNCLEAR_MAX, UNSURE_MAX)
+            return UNCALIBRATED
         weight = OUT_OF_SCOPE_SHARE * len(classes) / max(outside.sum(), 1)
         fitted = LogisticRegression(C=10.0, max_iter=1_000).fit(given, right, np.where(outside, weight, 1.0))
         weights, offset = tuple(fitted.coef_[0].tolist()), float(fitted.intercept_[0])
@@ -69,6 +69,10 @@ class Confidence:
     def from_json(cls, meta: Json) -> Confidence:
         """The reverse of `as_json`."""
         return cls(tuple(meta["weights"]), meta["offset"], meta["unclear"], meta["unsure"])
+
+
+UNCALIBRATED = Confidence((1.0, 0.0, 0.0), 0.0, UNCLEAR_MAX, UNSURE_MAX)
+"""The probability of the first intent as the networks give it."""
 
 
 def first_in_scope(probabilities: Floats, out_of_scope: int | None) -> NDArray[np.int64]:

@@ -70,12 +70,20 @@ def _line(path: Path, number: int, text: str) -> Line:
         ) from None
 
 
-def evaluate(train: Sequence[Example], test: Sequence[Example], plugs: Plugs = BARE, language: str = "en") -> Json:
-    """Trains on one part, answers the other, and says how well and how fast. Thresholds are chosen within `train`."""
+def evaluate(
+    train: Sequence[Example],
+    test: Sequence[Example],
+    plugs: Plugs = BARE,
+    language: str = "en",
+    *,
+    calibrate: bool = True,
+) -> Json:
+    """Trains on one part, answers the other, and says how well and how fast. Thresholds are chosen within `train`; without `calibrate`
+    there are none, and no figures of them."""
     begun = time.perf_counter()
     places = [Place(example, language, Path("train"), number) for number, example in enumerate(train, 1)]
     kinds = {span.kind for example in train for span in example.entities}
-    understanding, metrics = Understanding.train(Training(places, entities=kinds), plugs)
+    understanding, metrics = Understanding.train(Training(places, entities=kinds), plugs, calibrate=calibrate)
     training_s = time.perf_counter() - begun
     texts = [example.text for example in test]
     answers: list[Understood] = []
@@ -90,18 +98,16 @@ def evaluate(train: Sequence[Example], test: Sequence[Example], plugs: Plugs = B
         understanding.parse([text])
         alone.append((time.perf_counter() - before) * 1_000)
     measured = score(test, answers)
+    if calibrate:
+        measured["calibration_error"] = metrics["calibration_error"]
+    else:
+        measured = {name: of for name, of in measured.items() if name not in ("unclear", "unsure")}
     timed = {
         "training_s": round(training_s, 1),
         "alone_ms": round(_median(alone), 3),
         "batched_ms": round(_median(batched), 3),
     }
-    return {
-        "trained_on": len(train),
-        "tested_on": len(test),
-        **measured,
-        "calibration_error": metrics["calibration_error"],
-        **timed,
-    }
+    return {"trained_on": len(train), "tested_on": len(test), **measured, **timed}
 
 
 def evaluate_folds(
@@ -110,7 +116,10 @@ def evaluate_folds(
     language: str = "en",
     progress: Progress = lambda what, done, total: None,
 ) -> Json:
-    """The published folds of a file: each is answered by what the others trained; the mean of the folds, and each."""
+    """The published folds of a file: each is answered by what the others trained; the mean of the folds, and each.
+
+    No thresholds: the published protocol has none.
+    """
     groups = sorted({line.group for line in lines}, key=lambda group: (len(group), group))
     if len(groups) < 2:
         raise BadInput("the file has no folds", remedy='give one whose lines have "fold", or --train and --test')
@@ -119,7 +128,7 @@ def evaluate_folds(
         progress("evaluate", number, len(groups))
         train = [line.example for line in lines if line.group != group]
         test = [line.example for line in lines if line.group == group]
-        folds.append(evaluate(train, test, plugs, language))
+        folds.append(evaluate(train, test, plugs, language, calibrate=False))
     progress("evaluate", len(groups), len(groups))
     return {**_mean(folds), "folds": folds}
 

@@ -42,8 +42,8 @@ class Features:
         self._grams_of: dict[str, tuple[int, ...]] = {}
 
     @classmethod
-    def fit(cls, texts: Iterable[str], *, longest_gram: int) -> Features:
-        """Learns the vocabulary and the document frequencies. `texts` is read once."""
+    def fit(cls, texts: Iterable[str], *, longest_gram: int, least_messages: int = 1) -> Features:
+        """Learns what stands in `least_messages` of the texts or more, and in how many. `texts` is read once."""
         counts = [Counter[str]() for _ in KINDS]
         total = 0
         for text in texts:
@@ -52,8 +52,8 @@ class Features:
                 counted.update(set(found))
         vocabularies, idf = [], []
         for counted in counts:
-            kept = sorted(counted, key=lambda name: (-counted[name], name))[:FEATURES_MAX]
-            kept.sort()
+            frequent = [name for name, times in counted.items() if times >= least_messages]
+            kept = sorted(sorted(frequent, key=lambda name: (-counted[name], name))[:FEATURES_MAX])
             vocabularies.append(kept)
             frequency = np.array([counted[name] for name in kept], np.float64)
             idf.append(np.log((1 + total) / (1 + frequency)) + 1)

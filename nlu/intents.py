@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nlu.confidence import Confidence, calibration_error, first_in_scope
+from nlu.confidence import UNCALIBRATED, Confidence, calibration_error, first_in_scope
 from nlu.example import Example
 from nlu.features import Features
 from nlu.network import Networks, Recipe
@@ -18,7 +18,7 @@ from vault.errors import BadInput
 
 FOLDS = 3
 SMALL = 1_000
-"""Below so many examples shorter grams, a longer training and more networks are better, and cost nothing."""
+"""Below so many examples grams are shorter, what stands in one example only is kept, and training is longer."""
 SMALL_RECIPE = Recipe(networks=4, epochs=20, batch=32)
 RANKED_MAX = 5
 
@@ -51,11 +51,12 @@ class Intents:
         cls,
         examples: Sequence[Example],
         *,
-        recipe: Recipe | None = None,
+        calibrate: bool = True,
         progress: Callable[[str, int, int], None] = lambda what, done, total: None,
     ) -> tuple[Intents, Json]:
         """The classifier, and what cross-validation measured: accuracy in scope, calibration error, what each threshold lets through.
 
+        Without `calibrate` nothing is measured, training takes a third of the time, and confidences and thresholds mean little.
         Raises `BadInput` for fewer than two intents.
         """
         labelled = [example for example in examples if example.intent]
@@ -65,20 +66,16 @@ class Intents:
         texts = [example.text for example in labelled]
         place = {name: number for number, name in enumerate(names)}
         classes = np.array([place[example.intent] for example in labelled], np.int64)
-        unseen = np.zeros((len(texts), len(names)), np.float32)
-        folds = fold_numbers(classes)
-        for fold in range(FOLDS):
-            progress("train", fold, FOLDS + 1)
-            learnt, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-            features, networks = _fit([texts[i] for i in learnt], classes[learnt], len(names), recipe)
-            unseen[held] = networks.probabilities(features.rows([texts[i] for i in held]))
-        progress("train", FOLDS, FOLDS + 1)
         outside = place.get(OUT_OF_SCOPE)
-        probabilities = unseen.astype(np.float64)
-        confidence = Confidence.learn(probabilities, classes, outside)
-        features, networks = _fit(texts, classes, len(names), recipe)
+        confidence, measured = UNCALIBRATED, {}
+        if calibrate:
+            folds = fold_numbers(classes)
+            unseen = _unseen(texts, classes, len(names), folds, progress)
+            confidence = Confidence.learn(unseen, classes, outside)
+            measured = _measured(unseen, classes, outside, confidence, folds)
+        features, networks = _fit(texts, classes, len(names))
         progress("train", FOLDS + 1, FOLDS + 1)
-        return cls(names, features, networks, confidence), _measured(probabilities, classes, outside, confidence, folds)
+        return cls(names, features, networks, confidence), measured
 
     def probabilities(self, texts: Sequence[str]) -> tuple[Floats, NDArray[np.bool_]]:
         """Shape (n_texts, n_names), rows sum to 1, in the order of `names`: what the networks say, before confidence. And of which texts
@@ -148,13 +145,29 @@ def fold_numbers(classes: NDArray[np.int64]) -> NDArray[np.int64]:
     return folds
 
 
-def _fit(
-    texts: list[str], classes: NDArray[np.int64], n_classes: int, recipe: Recipe | None
-) -> tuple[Features, Networks]:
+def _unseen(
+    texts: list[str],
+    classes: NDArray[np.int64],
+    n_classes: int,
+    folds: NDArray[np.int64],
+    progress: Callable[[str, int, int], None],
+) -> NDArray[np.float64]:
+    """Shape (n, n_classes): what networks that never saw an example say of it."""
+    unseen = np.zeros((len(texts), n_classes), np.float64)
+    for fold in range(FOLDS):
+        progress("train", fold, FOLDS + 1)
+        learnt, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        features, networks = _fit([texts[i] for i in learnt], classes[learnt], n_classes)
+        unseen[held] = networks.probabilities(features.rows([texts[i] for i in held]))
+    progress("train", FOLDS, FOLDS + 1)
+    return unseen
+
+
+def _fit(texts: list[str], classes: NDArray[np.int64], n_classes: int) -> tuple[Features, Networks]:
     small = len(texts) < SMALL
-    features = Features.fit(texts, longest_gram=4 if small else 5)
-    chosen = recipe or (SMALL_RECIPE if small else Recipe())
-    return features, Networks.train(features.rows(texts), classes, n_classes, chosen)
+    features = Features.fit(texts, longest_gram=4 if small else 5, least_messages=1 if small else 2)
+    recipe = SMALL_RECIPE if small else Recipe()
+    return features, Networks.train(features.rows(texts), classes, n_classes, recipe)
 
 
 def _measured(

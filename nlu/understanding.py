@@ -103,10 +103,15 @@ class Understanding:
 
     @classmethod
     def train(
-        cls, training: Training, plugs: Plugs = BARE, progress: Progress = lambda what, done, total: None
+        cls,
+        training: Training,
+        plugs: Plugs = BARE,
+        progress: Progress = lambda what, done, total: None,
+        *,
+        calibrate: bool = True,
     ) -> tuple[Understanding, Json]:
-        """Learns everything from an assistant's examples; the second is what cross-validation measured."""
-        intents, metrics = Intents.train(training.examples, progress=progress)
+        """Learns everything from an assistant's examples; the second is what cross-validation measured, if `calibrate`."""
+        intents, metrics = Intents.train(training.examples, calibrate=calibrate, progress=progress)
         languages = Languages.train(training.by_language())
         entities = plugs.train_entities(training) if plugs.train_entities else None
         return cls(intents, languages, entities, plugs.personal), metrics

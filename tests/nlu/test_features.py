@@ -16,8 +16,8 @@ from tests.nlu.conftest import HOSTILE
 TEXTS = ["Réserver une table", "réserver, réserver !", "a", "une   table\npour 2", "l'été à Paris", "", "TABLE table"]
 
 
-def by_scikit_learn(texts: list[str], asked: list[str]) -> sparse.csr_matrix:
-    options = {"sublinear_tf": True, "dtype": np.float64}
+def by_scikit_learn(texts: list[str], asked: list[str], least: int = 1) -> sparse.csr_matrix:
+    options = {"sublinear_tf": True, "dtype": np.float64, "min_df": least}
     three = [
         TfidfVectorizer(analyzer=lambda text: words(fold(text)), **options),
         TfidfVectorizer(analyzer=lambda text: list(word_pairs(words(fold(text)))), **options),
@@ -26,10 +26,11 @@ def by_scikit_learn(texts: list[str], asked: list[str]) -> sparse.csr_matrix:
     return sparse.hstack([one.fit(texts).transform(asked) for one in three]) / np.sqrt(3)
 
 
-def test_rows_are_those_of_scikit_learn() -> None:
+@pytest.mark.parametrize("least", [1, 2])
+def test_rows_are_those_of_scikit_learn(least: int) -> None:
     asked = [*TEXTS, "une table jamais vue", "réserver réserver réserver"]
-    ours = Features.fit(TEXTS, longest_gram=5).rows(asked).toarray()
-    np.testing.assert_allclose(ours, by_scikit_learn(TEXTS, asked).toarray(), atol=1e-6)
+    ours = Features.fit(TEXTS, longest_gram=5, least_messages=least).rows(asked).toarray()
+    np.testing.assert_allclose(ours, by_scikit_learn(TEXTS, asked, least).toarray(), atol=1e-6)
 
 
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=5), st.text(max_size=30))
