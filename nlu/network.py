@@ -28,11 +28,11 @@ class Recipe:
     """How networks are trained. The defaults were chosen by cross-validation (tests/bench/nlu.py)."""
 
     networks: int = 3
-    hidden: int = 96
+    hidden: int = 192
     epochs: int = 6
     batch: int = 64
     features_dropped: float = 0.4
-    hidden_dropped: float = 0.3
+    hidden_dropped: float = 0.5
     smoothing: float = 0.05
     embedding_rate: float = 0.05
     layer_rate: float = 0.01

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -32,8 +32,8 @@ class EntityFinder(Protocol):
     def find(
         self,
         texts: Sequence[str],
-        at: datetime | None,
-        zone: str | None,
+        at: datetime | Sequence[datetime],
+        zone: str,
         languages: Sequence[str],
         intents: Sequence[str] | None = None,
     ) -> list[list[Span]]: ...
@@ -119,13 +119,14 @@ class Understanding:
     def parse(
         self,
         texts: Sequence[str],
-        at: datetime | None = None,
+        at: datetime | Sequence[datetime] | None = None,
         zone: str | None = None,
         languages: Sequence[str | None] | None = None,
     ) -> list[Understood]:
         """One answer a text, whatever it is; a batch is several times faster a text than one by one.
 
-        `at` and `zone` (IANA) are when and where the messages were sent, for dates. `languages`: of the conversation so far, where known.
+        `at` (now, if None; one for all or one each) and `zone` (IANA; UTC, if None) are when and where the messages were sent, for dates.
+        `languages`: of the conversation so far, one a text, where known.
         """
         read = [text[:CHARACTERS_MAX] for text in texts]
         priors = [_prior(one) for one in languages] if languages else [None] * len(read)
@@ -134,7 +135,8 @@ class Understanding:
         rankings = self._intents.rank(read)
         nothing: list[list[Span]] = [[] for _ in read]
         firsts = [ranking.intents[0][0] for ranking in rankings]
-        entities = self._entities.find(read, at, zone, names, firsts) if self._entities else nothing
+        sent = datetime.now(UTC) if at is None else at
+        entities = self._entities.find(read, sent, zone or "UTC", names, firsts) if self._entities else nothing
         personal = self._personal.find(read, names) if self._personal else nothing
         return [
             Understood(
