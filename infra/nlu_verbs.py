@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -82,8 +81,6 @@ EXAMPLES = {
 
 def run(given: argparse.Namespace, progress: Progress) -> int:
     """Runs one of them and returns its exit code."""
-    # numpy takes as many threads as there are cores, and their number changes the last bits of sums: one, before it is imported.
-    os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
     verbs = {"train": _train, "parse": _parse, "check": _check, "evaluate": _evaluate, "import": _import}
     return verbs[given.verb](given, progress)
 

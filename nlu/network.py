@@ -1,12 +1,12 @@
 """Small neural networks over sparse features, trained together by numpy and asked as one.
 
 Each is a bag of embeddings: the features' vectors summed by weight, a rectifier, and a linear layer to the intents. Their
-probabilities are averaged. Alone one is as good as a linear support vector machine on short messages; three of them are better, and
-faster to train where there are many intents. They differ by their random start and the order of the examples, both from one seed.
+probabilities are averaged. Alone one is about as good as a linear support vector machine on short messages, and three are better. They
+differ by their random start and the order of the examples, both from one seed.
 
 Training: cross entropy with smoothed labels; features and hidden units dropped at random; Adagrad with one rate a feature for the
-embeddings (only those of the batch are touched) and Adam for the rest, both falling to zero. BLAS threads change the order of sums,
-so the same bytes come from the same number of threads: `parloir train` uses one.
+embeddings (only those of the batch are touched) and Adam for the rest, both falling to zero. The number of threads changes the order of
+sums, and so the last bits: training takes one, and gives the same bytes on every machine of one kind.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 Floats = NDArray[np.float32]
 Json = dict[str, Any]
@@ -53,12 +54,13 @@ class Networks:
     @classmethod
     def train(cls, rows: sparse.csr_matrix, classes: NDArray[np.int64], n_classes: int, recipe: Recipe) -> Networks:
         """`rows` (n, n_features), `classes` (n,) from 0. Every one of `n_classes` has an example, or is never answered."""
-        trained = [
-            _train_one(rows, classes, n_classes, recipe, np.random.default_rng([recipe.seed, which]))
-            for which in range(recipe.networks)
-        ]
+        with threadpool_limits(1):
+            trained = [
+                _train_one(rows, classes, n_classes, recipe, np.random.default_rng([recipe.seed, which]))
+                for which in range(recipe.networks)
+            ]
         embedding, bias, layer, offset = zip(*trained, strict=True)
-        # Half precision changes no answer we could find, and halves the file.
+        # The file holds half precision: what is answered before saving is what is answered after loading.
         return cls(
             np.concatenate(embedding, axis=1).astype(np.float16).astype(np.float32),
             np.concatenate(bias),
@@ -71,7 +73,7 @@ class Networks:
         return self._answer(np.asarray(rows @ self._embedding))
 
     def probabilities_of_one(self, columns: list[int], values: Floats) -> Floats:
-        """The same for one row, shape (1, n_classes), without a sparse matrix: a third of the time."""
+        """The same for one row, shape (1, n_classes), without a sparse matrix."""
         return self._answer((values @ self._embedding[columns])[np.newaxis])
 
     def _answer(self, summed: Floats) -> Floats:

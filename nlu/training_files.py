@@ -32,9 +32,7 @@ from nlu.text import CHARACTERS_MAX
 from vault.errors import BadInput
 
 OUT_OF_SCOPE = "oos"
-GRAMMAR_KINDS = frozenset(
-    {"date", "time", "datetime", "interval", "duration", "money", "number", "ordinal", "percent"}
-)
+GRAMMAR_KINDS = frozenset({"date", "time", "datetime", "interval", "duration", "money", "number", "ordinal", "percent"})
 """Entity types that the built-in grammar finds, and that need no declaration."""
 EXAMPLES_MAX = 200_000
 KEYS = ("entities", "synonyms", "lookups", "regexes", "intents")

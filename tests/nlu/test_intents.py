@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -49,6 +54,27 @@ def test_the_same_examples_give_the_same_bytes(training: Training, intents: Inte
     assert {name: array.tobytes() for name, array in once[1].items()} == {
         name: array.tobytes() for name, array in again[1].items()
     }
+
+
+def test_the_number_of_threads_changes_nothing() -> None:
+    program = (
+        "import hashlib, numpy as np; from scipy import sparse; from nlu.network import Networks, Recipe\n"
+        "random = np.random.default_rng(0)\n"
+        "rows = sparse.random(300, 400, 0.1, format='csr', dtype=np.float32, rng=random)\n"
+        "made = Networks.train(rows, random.integers(0, 50, 300), 50, Recipe(networks=1, epochs=1))\n"
+        "print(hashlib.sha256(b''.join(one.tobytes() for one in made.parts()[1].values())).hexdigest())"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": threads},
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2")
+    }
+    assert len(digests) == 1
 
 
 def test_a_batch_and_one_alone_answer_alike(intents: Intents) -> None:
