@@ -17,7 +17,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from nlu.marks import NAME, write_marks
 from nlu.span import Span
-from nlu.strict_yaml import Fields, Items, Node, Text, read_yaml
+from nlu.strict_yaml import Fields, FileProblem, Items, Node, Text, read_yaml
 from nlu.training_files import OUT_OF_SCOPE, unfit_pattern
 from vault.errors import BadInput
 
@@ -80,8 +80,8 @@ class _Importer:
     def read(self) -> None:
         try:
             document = read_yaml(self._file)
-        except BadInput as error:
-            self._to.left_out.append(f"{self._file}: not read: {error}")
+        except FileProblem as problem:
+            self._left(problem.line, f"the whole file: {problem.what}")
             return
         if not isinstance(document, Fields):
             return

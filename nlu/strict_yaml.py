@@ -23,10 +23,18 @@ from ruamel.yaml.events import (
     StreamStartEvent,
 )
 
-from vault.errors import BadInput
-
 FILE_BYTES_MAX = 16 * 2**20
 DEPTH_MAX = 8
+
+
+class FileProblem(Exception):
+    """Why a file is not read: the line from 1, what is wrong with it, and what to do."""
+
+    def __init__(self, line: int, what: str, remedy: str) -> None:
+        super().__init__(f"line {line}: {what}; {remedy}")
+        self.line = line
+        self.what = what
+        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,40 +65,32 @@ Node = Text | Items | Fields
 
 
 def read_yaml(path: Path) -> Node:
-    """The one document of a file. Raises `BadInput` with file, line and remedy."""
+    """The one document of a file. Raises `FileProblem`."""
     try:
         if path.stat().st_size > FILE_BYTES_MAX:
-            raise BadInput(f"{path} is larger than {FILE_BYTES_MAX} bytes", remedy="split the assistant")
+            raise FileProblem(1, f"larger than {FILE_BYTES_MAX} bytes", "split the assistant")
         text = path.read_bytes().decode("utf-8")
     except OSError as error:
-        raise BadInput(f"cannot read {path}: {error.strerror}", remedy="check the path and its permissions") from error
+        raise FileProblem(1, f"cannot be read: {error.strerror}", "check the path and its permissions") from error
     except UnicodeDecodeError as error:
-        raise BadInput(f"{path} is not UTF-8 (byte {error.start})", remedy="save it as UTF-8") from None
-    return parse_yaml(text, path)
+        raise FileProblem(1, f"not UTF-8 (byte {error.start})", "save it as UTF-8") from None
+    return parse_yaml(text)
 
 
-def parse_yaml(text: str, path: Path) -> Node:
-    """The same from text; `path` is for the messages."""
+def parse_yaml(text: str) -> Node:
+    """The same from text."""
     try:
-        return _Reader(path, YAML(typ="safe", pure=True).parse(text)).document()
+        return _Reader(YAML(typ="safe", pure=True).parse(text)).document()
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        raise refused(
-            path, line, f"not YAML: {error.problem or error.context}", "quote the text or fix its indentation"
-        ) from None
+        what = f"not YAML: {error.problem or error.context}"
+        raise FileProblem(mark.line + 1 if mark else 1, what, "quote the text or fix its indentation") from None
     except YAMLError:
-        raise refused(path, 1, "not YAML: a character that YAML does not allow", "remove control characters") from None
-
-
-def refused(path: Path, line: int, what: str, remedy: str) -> BadInput:
-    """The form of every error about a line of a file."""
-    return BadInput(f"{path}:{line}: {what}", remedy=remedy)
+        raise FileProblem(1, "not YAML: a character that YAML does not allow", "remove control characters") from None
 
 
 class _Reader:
-    def __init__(self, path: Path, events: Iterator[Any]) -> None:
-        self._path = path
+    def __init__(self, events: Iterator[Any]) -> None:
         self._events = events
 
     def document(self) -> Node:
@@ -103,27 +103,25 @@ class _Reader:
         next(self._events)
         after = next(self._events)
         if isinstance(after, DocumentStartEvent):
-            raise self._refused(after, "a second document", "keep one document a file: remove the line ---")
+            raise _problem(after, "a second document", "keep one document a file: remove the line ---")
         return node
 
     def _node(self, event: Any, depth: int) -> Node:
         if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
-            raise self._refused(
+            raise _problem(
                 event, "anchors and aliases are not read", "quote the text if it begins with & or *, else write it out"
             )
         if getattr(event, "tag", None):
-            raise self._refused(event, "tags are not read", "quote the text if it begins with !")
+            raise _problem(event, "tags are not read", "quote the text if it begins with !")
         if depth > DEPTH_MAX:
-            raise self._refused(event, f"nested more than {DEPTH_MAX} deep", "flatten it")
+            raise _problem(event, f"nested more than {DEPTH_MAX} deep", "flatten it")
         line = event.start_mark.line + 1
         if isinstance(event, ScalarEvent):
             return Text(event.value, line)
         if isinstance(event, SequenceStartEvent):
             return Items(tuple(self._within(depth)), line)
         if not isinstance(event, MappingStartEvent):
-            raise self._refused(
-                event, "something that is neither text, list nor map", "look at the example in the README"
-            )
+            raise _problem(event, "something that is neither text, list nor map", "look at the example in the README")
         return Fields(tuple(self._pairs(depth)), line)
 
     def _within(self, depth: int) -> Iterator[Node]:
@@ -135,13 +133,14 @@ class _Reader:
         while not type(event := next(self._events)).__name__.endswith("EndEvent"):
             key = self._node(event, depth + 1)
             if not isinstance(key, Text):
-                raise self._refused(event, "a key that is not text", "quote the text if it begins with [ or {")
+                raise _problem(event, "a key that is not text", "quote the text if it begins with [ or {")
             if key.value in seen:
-                raise self._refused(
+                raise _problem(
                     event, f"the key {key.value!r} is already in line {seen[key.value]}", "put both under one key"
                 )
             seen[key.value] = key.line
             yield key, self._node(next(self._events), depth + 1)
 
-    def _refused(self, event: Any, what: str, remedy: str) -> BadInput:
-        return refused(self._path, event.start_mark.line + 1, what, remedy)
+
+def _problem(event: Any, what: str, remedy: str) -> FileProblem:
+    return FileProblem(event.start_mark.line + 1, what, remedy)

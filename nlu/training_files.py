@@ -27,7 +27,7 @@ import re2
 from nlu.example import Example
 from nlu.language import LANGUAGES
 from nlu.marks import NAME, MarkError, read_marks
-from nlu.strict_yaml import Fields, Items, Node, Text, read_yaml
+from nlu.strict_yaml import Fields, FileProblem, Items, Node, Text, read_yaml
 from nlu.text import CHARACTERS_MAX
 from vault.errors import BadInput
 
@@ -131,11 +131,8 @@ class _File:
     def read(self) -> list[Finding]:
         try:
             node = read_yaml(self._path)
-        except BadInput as error:
-            # The error says file, line and remedy itself; here they are taken apart again.
-            line = str(error).removeprefix(f"{self._path}:").split(":")[0]
-            what = Exception.__str__(error).removeprefix(f"{self._path}:{line}: ")
-            return [Finding("error", self._path, int(line) if line.isdecimal() else 1, what, error.remedy)]
+        except FileProblem as problem:
+            return [Finding("error", self._path, problem.line, problem.what, problem.remedy)]
         readers = {
             "entities": self._entities,
             "synonyms": self._synonyms,

@@ -1,7 +1,7 @@
 """What people of a town write to it, in French: without accents, in text-message spelling, tu and vous, mistyped.
 
-`data/fr_test.jsonl` was written and committed before `data/mairie/nlu/fr.yaml`. A family holds paraphrases of one another, and no family
-of the test is in the training. tests/bench/nlu.py adds folds by family.
+`data/fr_test.jsonl` was written and committed before `data/mairie/nlu/fr.yaml`, which no test utterance is copied into; both are by the
+same hand and on the same subjects. A family holds paraphrases of one another; tests/bench/nlu.py adds folds by family.
 """
 
 from __future__ import annotations

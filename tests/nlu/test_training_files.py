@@ -15,18 +15,17 @@ from ruamel.yaml import YAML
 from nlu.checking import check_folder, usable
 from nlu.marks import MarkError, read_marks, write_marks
 from nlu.span import Span
-from nlu.strict_yaml import Fields, Items, Text, parse_yaml
+from nlu.strict_yaml import Fields, FileProblem, Items, Text, parse_yaml
 from nlu.training_files import KEYS, Finding, read_folder
 from tests.nlu.conftest import ENGLISH, FRENCH, HOSTILE, write_assistant
 from vault.errors import BadInput
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "nlu.1.schema.json").read_text("utf-8"))
 TOWN_HALL = Path(__file__).parent / "data" / "mairie"
-FILE = Path("nlu/fr.yaml")
 
 
 def values(text: str) -> list[str]:
-    node = parse_yaml(text, FILE)
+    node = parse_yaml(text)
     assert isinstance(node, Items)
     return [item.value for item in node.items if isinstance(item, Text)]
 
@@ -51,7 +50,7 @@ def test_what_is_typed_stays_text() -> None:
 
 
 def test_keys_keep_their_order_and_lines() -> None:
-    node = parse_yaml("b: 1\na:\n  - x\n", FILE)
+    node = parse_yaml("b: 1\na:\n  - x\n")
     assert isinstance(node, Fields)
     assert [(key.value, key.line) for key, _ in node.items] == [("b", 1), ("a", 2)]
 
@@ -74,16 +73,16 @@ def test_keys_keep_their_order_and_lines() -> None:
     ],
 )
 def test_what_is_not_read_is_refused_with_its_line(text: str, line: int, what: str) -> None:
-    with pytest.raises(BadInput, match=what) as refused:
-        parse_yaml(text, FILE)
-    assert str(refused.value).startswith(f"{FILE}:{line}: ")
+    with pytest.raises(FileProblem, match=what) as refused:
+        parse_yaml(text)
+    assert refused.value.line == line
     assert refused.value.remedy
 
 
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
-    with contextlib.suppress(BadInput):
-        parse_yaml(text, FILE)
+    with contextlib.suppress(FileProblem):
+        parse_yaml(text)
 
 
 # Marks
