@@ -21,9 +21,9 @@ OUT_OF_SCOPE_SHARE = 1 / 15
 LOST_TO_UNCLEAR = 0.005
 LOST_TO_UNSURE = 0.0125
 """The share of all in-scope messages that would be answered rightly and fall below a threshold, in cross-validation."""
-UNCLEAR_MAX = 0.4
-UNSURE_MAX = 0.6
-"""However few the examples: an answer that is likelier right than wrong is not thrown away."""
+UNCLEAR_BOUNDS = (0.2, 0.4)
+UNSURE_BOUNDS = (0.4, 0.6)
+"""However few the examples: an answer that is likelier right than wrong is not thrown away, one likelier wrong is not acted on unasked."""
 BINS = 15
 _TINY = 1e-6
 
@@ -53,8 +53,8 @@ class Confidence:
         weights, offset = tuple(fitted.coef_[0].tolist()), float(fitted.intercept_[0])
         sure = _sigmoid(given @ np.array(weights) + offset)
         share = right[~outside].mean()
-        unclear = min(_quantile(sure[right], LOST_TO_UNCLEAR / share), UNCLEAR_MAX)
-        unsure = min(_quantile(sure[right], LOST_TO_UNSURE / share), UNSURE_MAX)
+        unclear = _quantile(sure[right], LOST_TO_UNCLEAR / share, UNCLEAR_BOUNDS)
+        unsure = _quantile(sure[right], LOST_TO_UNSURE / share, UNSURE_BOUNDS)
         return cls(weights, offset, unclear, unsure)
 
     def of(self, probabilities: Floats, out_of_scope: int | None) -> Floats:
@@ -71,7 +71,7 @@ class Confidence:
         return cls(tuple(meta["weights"]), meta["offset"], meta["unclear"], meta["unsure"])
 
 
-UNCALIBRATED = Confidence((1.0, 0.0, 0.0), 0.0, UNCLEAR_MAX, UNSURE_MAX)
+UNCALIBRATED = Confidence((1.0, 0.0, 0.0), 0.0, UNCLEAR_BOUNDS[1], UNSURE_BOUNDS[1])
 """The probability of the first intent as the networks give it."""
 
 
@@ -106,9 +106,8 @@ def _in_scope(probabilities: Floats, out_of_scope: int | None) -> Floats:
     return inside
 
 
-def _quantile(values: Floats, share: float) -> float:
-    """Never 0, so that a text of which nothing is known (confidence 0) is below it."""
-    return max(float(np.quantile(values, min(share, 1.0), method="lower")), _TINY)
+def _quantile(values: Floats, share: float, bounds: tuple[float, float]) -> float:
+    return min(max(float(np.quantile(values, min(share, 1.0), method="lower")), bounds[0]), bounds[1])
 
 
 def _sigmoid(scores: Floats) -> Floats:

@@ -36,8 +36,10 @@ def test_rows_are_those_of_scikit_learn(least: int) -> None:
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=5), st.text(max_size=30))
 def test_rows_are_those_of_scikit_learn_for_any_text(texts: list[str], asked: str) -> None:
     texts = [*texts, "so that each has a word"]
-    ours = Features.fit(texts, longest_gram=5).rows([asked]).toarray()
+    features = Features.fit(texts, longest_gram=5)
+    ours = features.rows([asked]).toarray()
     np.testing.assert_allclose(ours, by_scikit_learn(texts, [asked]).toarray(), atol=1e-6)
+    np.testing.assert_array_equal(Features.from_parts(*features.parts()).rows([asked]).toarray(), ours)
 
 
 def test_one_text_and_many_give_the_same_row() -> None:

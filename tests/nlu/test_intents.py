@@ -140,18 +140,32 @@ def test_every_class_is_spread_over_the_folds() -> None:
     assert sorted(folds[classes == 1]) == [0, 1, 2]
 
 
-def test_confidence_is_calibrated_and_its_thresholds_lose_what_they_may() -> None:
+def answers_between(least: float) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of three classes, the first of which leads by `least` or more and is right less often than they say; and classes."""
     random = np.random.default_rng(3)
-    first = random.uniform(0.5, 1, 6_000)
+    first = random.uniform(least, 1, 6_000)
     probabilities = np.stack([first, (1 - first) * 0.7, (1 - first) * 0.3], axis=1)
-    # What the networks say is too sure: they are right less often.
-    classes = np.where(random.random(6_000) < first**2, 0, 1)
+    return probabilities, np.where(random.random(6_000) < first**2, 0, 1)
+
+
+def test_confidence_is_calibrated() -> None:
+    probabilities, classes = answers_between(0.5)
+    sure = Confidence.learn(probabilities, classes, None).of(probabilities, None)
+    assert calibration_error(sure, classes == 0) < 0.03 < calibration_error(probabilities[:, 0], classes == 0)
+
+
+@pytest.mark.parametrize(("least", "name", "lost"), [(0.5, "unclear", 0.005), (0.68, "unsure", 0.0125)])
+def test_a_threshold_loses_what_it_may(least: float, name: str, lost: float) -> None:
+    probabilities, classes = answers_between(least)
     confidence = Confidence.learn(probabilities, classes, None)
     sure = confidence.of(probabilities, None)
-    right = classes == 0
-    assert calibration_error(sure, right) < 0.03 < calibration_error(first, right)
-    assert (right & (sure < confidence.unclear)).mean() == pytest.approx(0.005, abs=0.002)
-    assert (right & (sure < confidence.unsure)).mean() == pytest.approx(0.0125, abs=0.002)
+    assert ((classes == 0) & (sure < getattr(confidence, name))).mean() == pytest.approx(lost, abs=0.001)
+
+
+@pytest.mark.parametrize("least", [0.4, 0.5, 0.7, 0.9])
+def test_thresholds_stay_within_reason(least: float) -> None:
+    confidence = Confidence.learn(*answers_between(least), None)
+    assert 0.2 <= confidence.unclear <= 0.4 <= confidence.unsure <= 0.6
 
 
 def test_calibration_error_is_the_mean_gap() -> None:
