@@ -35,6 +35,8 @@ OUT_OF_SCOPE = "oos"
 GRAMMAR_KINDS = frozenset({"date", "time", "datetime", "interval", "duration", "money", "number", "ordinal", "percent"})
 """Entity types that the built-in grammar finds, and that need no declaration."""
 EXAMPLES_MAX = 200_000
+PATTERN_BYTES_MAX = 2 * 2**20
+"""Of one compiled pattern."""
 KEYS = ("entities", "synonyms", "lookups", "regexes", "intents")
 
 Json = dict[str, Any]
@@ -66,7 +68,7 @@ class Place:
 
 @dataclass(slots=True)
 class Training:
-    """What an assistant's files say together. `synonyms`: what is said, folded by nobody yet, to its value."""
+    """What an assistant's files say together. `synonyms`: the value of what is said, as written."""
 
     places: list[Place] = field(default_factory=list)
     synonyms: dict[str, str] = field(default_factory=dict)
@@ -234,6 +236,7 @@ def unfit_pattern(pattern: str) -> str:
     """Why RE2 does not take a pattern, or "". One that finds the empty text everywhere is unfit too."""
     options = re2.Options()
     options.log_errors = False
+    options.max_mem = PATTERN_BYTES_MAX
     try:
         compiled = re2.compile(pattern, options)
     except re2.error as error:

@@ -6,8 +6,8 @@ assistant) are plugged in by whoever wires the program: see `Plugs`. Without the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +16,7 @@ from nlu.intents import Decision, Intents
 from nlu.language import Languages
 from nlu.model_file import Arrays, Json, Model, Parts, read_model, write_model
 from nlu.span import Span
-from nlu.text import CHARACTERS_MAX
+from nlu.text import CHARACTERS_MAX, fold
 from nlu.training_files import Training
 from vault.errors import StartRefused
 
@@ -93,6 +93,7 @@ class Understanding:
         languages: Languages,
         entities: EntityFinder | None = None,
         personal: PersonalFinder | None = None,
+        synonyms: Mapping[str, str] | None = None,
         digest: str = "",
     ) -> None:
         self.digest = digest
@@ -100,6 +101,7 @@ class Understanding:
         self._languages = languages
         self._entities = entities
         self._personal = personal
+        self._synonyms = dict(synonyms or {})
 
     @classmethod
     def train(
@@ -114,7 +116,8 @@ class Understanding:
         intents, metrics = Intents.train(training.examples, calibrate=calibrate, progress=progress)
         languages = Languages.train(training.by_language())
         entities = plugs.train_entities(training) if plugs.train_entities else None
-        return cls(intents, languages, entities, plugs.personal), metrics
+        synonyms = {fold(said): value for said, value in training.synonyms.items()}
+        return cls(intents, languages, entities, plugs.personal, synonyms), metrics
 
     def parse(
         self,
@@ -144,16 +147,25 @@ class Understanding:
                 language_score=spoken[row][1],
                 intents=rankings[row].intents,
                 decision=rankings[row].decision,
-                entities=tuple(entities[row]),
+                entities=tuple(self._valued(read[row], span) for span in entities[row]),
                 personal=tuple(personal[row]),
                 cut=len(texts[row]) > CHARACTERS_MAX,
             )
             for row in range(len(texts))
         ]
 
+    def _valued(self, text: str, span: Span) -> Span:
+        """An entity that has no value yet has the one that its words are a synonym of, if they are."""
+        value = self._synonyms.get(fold(text[span.start : span.end])) if span.value is None else None
+        return span if value is None else replace(span, value=value)
+
     def save(self, path: Path, *, trained_on: str, made_at: str, metrics: Json) -> str:
         """Writes the model file and returns its digest. `made_at` is the caller's: the same data and date give the same bytes."""
-        parts: Parts = {"intents": self._intents.parts(), "languages": self._languages.parts()}
+        parts: Parts = {
+            "intents": self._intents.parts(),
+            "languages": self._languages.parts(),
+            "synonyms": (self._synonyms, {}),
+        }
         if self._entities:
             parts["entities"] = self._entities.parts()
         return write_model(path, parts, trained_on=trained_on, made_at=made_at, metrics=metrics)
@@ -168,11 +180,12 @@ class Understanding:
                 entities = plugs.load_entities(*model.parts["entities"])
             intents = Intents.from_parts(*model.parts["intents"])
             languages = Languages.from_parts(*model.parts["languages"])
+            synonyms, _ = model.parts["synonyms"]
         except (KeyError, ValueError, TypeError, IndexError):
             raise StartRefused(
                 f"{path} lacks a part that this program needs", remedy="train it again with `parloir train FOLDER`"
             ) from None
-        return cls(intents, languages, entities, plugs.personal, model.digest), model
+        return cls(intents, languages, entities, plugs.personal, synonyms, model.digest), model
 
 
 def _prior(language: str | None) -> float | None:

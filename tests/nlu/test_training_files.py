@@ -179,6 +179,7 @@ def test_a_folder_without_files_says_what_to_give(tmp_path: Path) -> None:
         ("regexes: {n: ['(?=a)']}", 4, "error", "a pattern that cannot be used"),
         ("regexes: {n: ['a*']}", 4, "error", "it finds the empty text"),
         ("regexes: {n: ['(a']}", 4, "error", "a pattern that cannot be used"),
+        ("regexes: {n: ['((a{100}){100}){100}']}", 4, "error", "a pattern that cannot be used"),
         ("synonyms: {a: [x], b: [x]}", 4, "error", "already stands for 'a'"),
         ("lookups: [a]", 4, "error", "is no map"),
         ("  c:\n    - " + "x" * 2001, 5, "error", "more than 2000 characters"),

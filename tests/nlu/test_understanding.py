@@ -60,6 +60,14 @@ def test_what_is_plugged_in_is_trained_asked_kept_and_loaded(training: Training,
     assert bare.parse([text])[0].entities == ()
 
 
+def test_an_entity_without_a_value_has_that_of_its_synonym(training: Training, tmp_path: Path) -> None:
+    plugs = Plugs(lambda training: Words("Piza"), PLUGS.load_entities)
+    understanding, metrics = Understanding.train(training, plugs, calibrate=False)
+    understanding.save(tmp_path / "m", trained_on="", made_at="", metrics=metrics)
+    for one in (understanding, Understanding.load(tmp_path / "m", plugs)[0]):
+        assert [span.value for span in one.parse(["une Piza svp"])[0].entities] == ["pizza"]
+
+
 def test_the_language_of_the_conversation_is_taken_into_account(understanding: Understanding) -> None:
     french, english, unknown = understanding.parse(["ok", "ok", "pizza svp"], languages=["fr", "en", None])
     assert (french.language, english.language, unknown.language) == ("fr", "en", "fr")
