@@ -12,7 +12,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -151,7 +150,10 @@ def french() -> Iterator[Figure]:
 
 
 def speed() -> Iterator[Figure]:
-    """The trained model is saved, and asked by a process of its own, which measures its memory too."""
+    """The trained model is saved, and asked by a process of its own, which measures its memory too.
+
+    Everything takes one thread: its time on the processor is what a quiet machine takes. Beside it is the time by the clock.
+    """
     train = [line.example for line in lines("clinc150_full") if line.group == "train"]
     places = [Place(one, "en", Path("train"), row) for row, one in enumerate(train)]
     with tempfile.TemporaryDirectory() as folder:
@@ -161,7 +163,6 @@ def speed() -> Iterator[Figure]:
             understanding, metrics = Understanding.train(Training(places), calibrate=calibrate)
             seconds, cpu_s = time.perf_counter() - begun, time.process_time() - used
             what = f"training CLINC150 {'with' if calibrate else 'without'} calibration"
-            # One thread: its time on the processor is what a quiet machine takes.
             yield Figure(what, f"{cpu_s:.0f} s of processor ({seconds:.0f} s)", f"<= {limit} s", "-", cpu_s <= limit)
         understanding.save(model, trained_on="", made_at="", metrics=metrics)
         megabytes = model.stat().st_size / 2**20
@@ -170,13 +171,13 @@ def speed() -> Iterator[Figure]:
             [sys.executable, "-m", "tests.bench.nlu", "ask", str(model)], capture_output=True, text=True, check=True
         )
     got = json.loads(asked.stdout)
-    yield Figure(
-        "one message alone, median", f"{got['alone_ms']:.3f} ms", "<= 2 ms", "probe 3.9 ms", got["alone_ms"] <= 2
-    )
-    batched = got["batched_ms"]
-    yield Figure(
-        "a message in batches of 64, median", f"{batched:.3f} ms", "<= 0.2 ms", "probe 0.10 ms", batched <= 0.2
-    )
+    for what, name, limit, probe in (
+        ("one message alone", "alone", 2, "probe 3.9 ms"),
+        ("a message in batches of 64", "batched", 0.2, "probe 0.10 ms"),
+    ):
+        cpu_ms = got[f"{name}_cpu_ms"]
+        ours = f"{cpu_ms:.3f} ms of processor ({got[f'{name}_ms']:.3f} ms)"
+        yield Figure(f"{what}, median", ours, f"<= {limit} ms", probe, cpu_ms <= limit)
     yield Figure(
         "memory of a process that answers", f"{got['memory_mb']:.0f} MB", "<= 300 MB", "-", got["memory_mb"] <= 300
     )
@@ -187,17 +188,22 @@ def ask(model: str) -> None:
     understanding, _ = Understanding.load(Path(model))
     texts = [line.example.text for line in lines("clinc150_full") if line.group == "val"][: BATCH * 24]
 
-    def median_ms(batch: int) -> float:
+    def median_ms(batch: int, clock: Callable[[], float]) -> float:
         taken = []
         for start in range(0, len(texts) - batch + 1, batch):
-            begun = time.perf_counter()
+            begun = clock()
             understanding.parse(texts[start : start + batch])
-            taken.append((time.perf_counter() - begun) * 1_000 / batch)
+            taken.append((clock() - begun) * 1_000 / batch)
         return float(np.median(taken))
 
-    median_ms(BATCH)
-    figures = {"alone_ms": median_ms(1), "batched_ms": median_ms(BATCH)}
-    figures["memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    figures = {
+        f"{name}{suffix}": median_ms(batch, clock)
+        for name, batch in (("batched", BATCH), ("alone", 1))
+        for suffix, clock in (("_ms", time.perf_counter), ("_cpu_ms", time.process_time))
+    }
+    # Not ru_maxrss, which a process inherits from the one that started it.
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    figures["memory_mb"] = int(status["VmHWM"].split()[0]) / 1024
     print(json.dumps(figures))
 
 
