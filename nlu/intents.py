@@ -17,7 +17,7 @@ from nlu.training_files import OUT_OF_SCOPE
 from vault.errors import BadInput
 
 FOLDS = 3
-SMALL = 1_000
+SMALL = 2_000
 """Below so many examples grams are shorter, what stands in one example only is kept, and training is longer."""
 SMALL_RECIPE = Recipe(networks=4, hidden=96, hidden_dropped=0.3, epochs=20, batch=32)
 RANKED_MAX = 5
