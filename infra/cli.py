@@ -21,7 +21,7 @@ import shtab
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from infra import broker_verbs, logs, serve, workers
+from infra import broker_verbs, logs, nlu_verbs, serve, workers
 from infra.control import exit_code
 from infra.demo_home import load_demo, what_next
 from infra.house import House
@@ -63,6 +63,7 @@ A query is one SELECT: no files, no settings. Limits: sql_rows_max, sql_timeout_
     "rebuild": "parloir rebuild",
     "broker": "parloir broker start",
     "settings": "parloir settings",
+    **nlu_verbs.EXAMPLES,
     "completion": "parloir completion bash > ~/.local/share/bash-completion/completions/parloir",
 }
 
@@ -154,6 +155,8 @@ def parser() -> argparse.ArgumentParser:
     verb("settle", "write the projection's file anew: recent rows sorted in, nothing left of what was removed")
     verb("rebuild", "make the projection anew from the logs")
 
+    nlu_verbs.add_verbs(verb)
+
     one = verb("broker", "a development Kafka from its Maven artifacts")
     one.add_argument("action", choices=("start", "stop", "status"), help="what to do")
     one.add_argument("--folder", type=Path, help="where it keeps its data (default: HOME/broker)")
@@ -228,6 +231,12 @@ def _run(given: argparse.Namespace) -> int:
     if given.verb == "completion":
         print(shtab.complete(parser(), shell=given.shell))
         return DONE
+    if given.verb in nlu_verbs.EXAMPLES:
+        bars = Bars(quiet=given.json)
+        try:
+            return nlu_verbs.run(given, bars)
+        finally:
+            bars.close()
     settings = load(os.environ, given.home)
     if given.verb == "settings":
         print(json.dumps(settings.shown(), indent=2) if given.json else settings_table())
