@@ -103,7 +103,7 @@ class Lookups:
         """StartRefused if the parts are not look-up lists."""
         try:
             return cls([Lookup(p["kind"], dict(p["forms"]), p["fold_case"], p["fold_accents"]) for p in parts])
-        except (KeyError, TypeError, ValueError, BadInput):
+        except (KeyError, TypeError, ValueError, AttributeError, BadInput):
             raise StartRefused("the model's look-up lists cannot be read", remedy="train the model again") from None
 
 

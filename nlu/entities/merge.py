@@ -6,7 +6,9 @@ The policy:
    "Paris Saint-Germain".
 2. **The grammar gives values.** A learnt span that an expression covers by half or more takes its value and keeps its own kind: "tomorrow"
    marked `departure` has tomorrow's date. A learnt span that is exactly a look-up or regex of its kind has that one's value.
-3. **The grammar stands by itself** where nothing else is, under its own kinds (date, time, money, …), except kinds that the examples
+3. **A cut has to be sure.** A learnt span that covers only a part of an expression ("12" of "12,50 €") stands if the tagger is sure of it,
+   by `SURE_CUT`; else the expression stands whole.
+4. **The grammar stands by itself** where nothing else is, under its own kinds (date, time, money, …), except kinds that the examples
    mark: where the author marks `date`, what is a `date` is the tagger's to say. Plain numbers and ordinals rank last.
 
 `found_by` names who found the span, and after "+" who gave its value.
@@ -22,6 +24,9 @@ from nlu.span import Span
 
 GRAMMAR = "grammar"
 SURE = 0.5
+SURE_CUT = 0.7
+"""Measured on two folds of HWU64, where examples do mark parts ("tomorrow" of "tomorrow at nine"): it costs less than 0.001 of F1, at 0.9
+it costs 0.003."""
 _RANKS = {patterns.FOUND_BY: 0, lookups.FOUND_BY: 1, tagger.FOUND_BY: 2, GRAMMAR: 3}
 _LAST = 4
 _WEAK_KINDS = frozenset(("number", "ordinal"))
@@ -46,6 +51,8 @@ def merge(
             place = _LAST
         return place, one.start - one.end, one.start
 
+    strong = [one for one in said if one.kind not in _WEAK_KINDS]
+    learnt = [one for one in learnt if one.score >= SURE_CUT or not any(_cuts(one, whole) for whole in strong)]
     standing = [one for one in said if one.kind not in marked]
     chosen: list[Span] = []
     for one in sorted([*matched, *looked_up, *learnt, *standing], key=rank):
@@ -56,6 +63,12 @@ def merge(
 
 def _within(inner: Span, outer: Span) -> bool:
     return outer.start <= inner.start and inner.end <= outer.end and outer.end - outer.start > inner.end - inner.start
+
+
+def _cuts(part: Span, whole: Span) -> bool:
+    """Whether they overlap and something of the whole is left over."""
+    overlap = part.start < whole.end and whole.start < part.end
+    return overlap and (whole.start < part.start or part.end < whole.end)
 
 
 def _valued(one: Span, said: Sequence[Span]) -> Span:

@@ -8,17 +8,24 @@ from decimal import Decimal
 from nlu.entities.grammar.reading import Reading, number
 from nlu.entities.grammar.values import Day, Length, Moment, Stretch, Value, When, add_months, seconds_of
 
+FIRST_YEAR, LAST_YEAR = 1000, 2999
+"""Of messages, and of years that are said."""
+_FARTHEST_YEAR = 9000
+"""What lengths of time may lead to: everything after it stays inside the calendar."""
+_LONGEST_MONTH = 31
 _YEARS_AHEAD = 8
 """Until the next 29 February, at most."""
 
 
 def iso_date(r: Reading) -> Value:
-    return Day(date(r.int("y"), r.int("m"), r.int("d")))
+    return Day(date(_year(r.get("y")), r.int("m"), r.int("d")))
 
 
 def numeric_date(r: Reading) -> Value | None:
     """03/04 and 03/04/2026: the language's order first; the other, where it is a date too, is ambiguous unless the language knows one."""
     first, second = r.int("a"), r.int("b")
+    if (first, second) == (24, 7) and not r.has("y"):
+        return None
     year = _year(r.get("y"))
     readings = []
     for day, month in ((first, second), (second, first)) if r.when.day_first else ((second, first), (first, second)):
@@ -33,15 +40,19 @@ def numeric_date(r: Reading) -> Value | None:
 
 
 def _year(written: str) -> int:
-    digits = written.replace(" ", "").replace("'", "")
+    """0 where there is none; of two digits the years from 1970 to 2069. ValueError where no one means a year."""
+    digits = written.replace(" ", "")
+    year = int(digits or 0)
     if len(digits) == 2:
-        return 2000 + int(digits) if int(digits) < 70 else 1900 + int(digits)
-    return int(digits or 0)
+        return 2000 + year if year < 70 else 1900 + year
+    if digits and not FIRST_YEAR <= year <= LAST_YEAR:
+        raise ValueError
+    return year
 
 
 def coming(today: date, month: int, day: int) -> date:
     """The next such day, today included. ValueError if no year has it."""
-    for year in range(today.year, min(today.year + _YEARS_AHEAD, date.max.year) + 1):
+    for year in range(today.year, today.year + _YEARS_AHEAD + 1):
         try:
             found = date(year, month, day)
         except ValueError:
@@ -60,7 +71,7 @@ def _dated(r: Reading, prefix: str, month: int) -> date:
     if weekday is None or found.weekday() == weekday:
         return found
     near = []
-    for other in range(max(1, r.when.today.year - 1), min(r.when.today.year + _YEARS_AHEAD, date.max.year)):
+    for other in range(r.when.today.year - 1, r.when.today.year + _YEARS_AHEAD):
         try:
             near.append(date(other, month, day))
         except ValueError:
@@ -83,11 +94,11 @@ def day_month_range(r: Reading) -> Value | None:
 
 def day_range(r: Reading) -> Value | None:
     """The days a_d to b_d of the month in which the first comes next."""
-    if not r.words.day_may_end(r.after):
+    if not r.words.day_may_end(r.after) or not 1 <= r.int("a_d") < r.int("b_d") <= _LONGEST_MONTH:
         return None
     start = _coming_day(r.when.today, r.int("a_d"))
     end = start.replace(day=r.int("b_d"))
-    return Stretch(Day(start), Day(end)) if start < end else None
+    return Stretch(Day(start), Day(end))
 
 
 def _coming_day(today: date, day: int) -> date:
@@ -108,7 +119,7 @@ def day_of_month(r: Reading) -> Value | None:
     if r.has("turn"):
         month = add_months(r.when.today.replace(day=1), r.words.turns[r.get("turn")])
         return Day(month.replace(day=day))
-    if not r.words.day_may_end(r.after):
+    if not r.words.day_may_end(r.after) or not 1 <= day <= _LONGEST_MONTH:
         return None
     found = _coming_day(r.when.today, day)
     weekday = r.words.weekdays.get(r.get("wd"))
@@ -158,13 +169,19 @@ def shifted(when: When, length: Length, sign: int) -> Day | Moment:
         seconds = seconds_of(length)
         if seconds is None:
             raise ValueError
-        return when.later(sign * seconds)
+        moment = when.later(sign * seconds)
+        if not 1 < moment.at.year < _FARTHEST_YEAR:
+            raise OverflowError
+        return moment
     day = when.today
     months = length.units.get("years", Decimal()) * 12 + length.units.get("months", Decimal())
     if months:
         day = add_months(day, sign * int(months))
     days = length.units.get("weeks", Decimal()) * 7 + length.units.get("days", Decimal())
-    return Day(day + timedelta(days=sign * int(days)))
+    day += timedelta(days=sign * int(days))
+    if not 1 < day.year < _FARTHEST_YEAR:
+        raise OverflowError
+    return Day(day)
 
 
 def week_month_year(r: Reading) -> Value:

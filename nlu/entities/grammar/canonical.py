@@ -29,6 +29,7 @@ _COVER = re2.compile(
     r"|\(?\b[2-9]\d{2}\)?[ .\-]\d{3}[ .\-]\d{4}\b|\b\d{3}-\d{4}\b"  # telephone, North America
     r"|\b\d{4}[ \-]\d{4}[ \-]\d{4}[ \-]\d{1,4}\b"  # payment card
     r"|\b[12] \d{2} \d{2} \d{2} \d{3} \d{3}(?: \d{2})?\b"  # NIR
+    r"|\b\d{3} \d{3} \d{3} \d{5}\b"  # SIRET
     r"|\b\d{9,}\b"
 )
 _MANY_DIGITS = 7

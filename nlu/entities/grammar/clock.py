@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import time, timedelta
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ from nlu.entities.grammar.reading import Reading, number
 from nlu.entities.grammar.values import Clock, Day, Length, Moment, Part, Stretch, Value, When
 
 _NAMED = {"midi": 12, "minuit": 0, "noon": 12, "midday": 12, "midnight": 0}
+_RANGE_BEGINS = re.compile(r"\b(?:from|between) $")
 _EVENING_BEGINS = 7
 """On a dial of twelve, an hour before this one without a mark is meant after noon."""
 
@@ -58,10 +60,14 @@ def _minutes_off(r: Reading) -> int:
     return r.int("more") - r.int("less")
 
 
-def clock_and_part(r: Reading) -> Value:
+def clock_and_part(r: Reading) -> Value | None:
     """h or name, and half, quarter, less_quarter, more or less: "midi et demi", "quarter to nine"."""
     hour, named = _hour(r)
     off = _minutes_off(r)
+    # "5 to 10 people" is no time, "5 to 10 please" is.
+    bare = r.words.dial and (r.has("less") or r.has("more")) and not (r.has("minutes") or r.has("mark"))
+    if bare and (off % 5 or _RANGE_BEGINS.search(r.before) or not r.words.around_clock(r.before, r.after)):
+        return None
     found = _clock(r, hour, 0, mark=_mark(r.get("mark")), named=named)
 
     def moved(at: time) -> time:

@@ -77,7 +77,7 @@ _LASTING = re.compile(
 WORDS = Words(
     weekdays=_WEEKDAYS | _SHORT_WEEKDAYS,
     months=_MONTHS | _SHORT_MONTHS,
-    units=_UNITS,
+    units=_UNITS | {"m": ("minutes", 1)},
     days={
         "today": 0, "tomorrow": 1, "tmrw": 1, "tomorow": 1, "tommorow": 1, "tomorrrow": 1, "day after tomorrow": 2, "yesterday": -1,
         "day before yesterday": -2,
@@ -132,7 +132,7 @@ _FRAGMENTS = {
 _LENGTHS = (
     r"(?P<n><N>|an?(?: couple(?: of)?)?|couple of) ?(?P<unit><UNIT>)\b(?: and (?:a |1 )?(?:(?P<and_half>half)|(?P<and_quarter>quarter))\b"
     r"|(?: and|,)? ?(?P<n2>\d{1,2}) ?(?P<unit2><UNIT>|m)\b)?",
-    r"(?P<n><N>) and (?:a |1 )?(?P<and_half>half) (?P<unit><UNIT>)\b",
+    r"(?P<n><N>) (?P<and_half>and (?:a |1 )?half|1/2) (?P<unit><UNIT>)\b",
     r"(?:an? |1 )?(?P<half_unit>half) (?:an? )?(?P<unit>hour|day|year)\b",
     r"(?:an? |(?P<quarters>\d) )?quarters? of an (?P<unit>hour)\b",
 )
@@ -217,13 +217,13 @@ _RULES = (
     Rule(clock.clock, r"\b(?P<name>noon|midnight|midday)\b"),
     Rule(
         clock.clock_and_part,
-        r"\b(?:a )?(?:(?P<half>half)|(?P<quarter>quarter)|(?P<more>[0-5]?\d)(?: minutes)?) (?:past|after) (?:(?P<h>\d{1,2})|(?P<name>noon|"
-        r"midnight|midday))\b(?: ?(?P<mark><MARK>))?",
+        r"\b(?:a )?(?:(?P<half>half)|(?P<quarter>quarter)|(?P<more>[0-5]?\d)(?P<minutes> minutes)?) (?:past|after) "
+        r"(?:(?P<h>\d{1,2})|(?P<name>noon|midnight|midday))\b(?: ?(?P<mark><MARK>))?",
     ),
     Rule(
         clock.clock_and_part,
-        r"\b(?:a )?(?:(?P<less_quarter>quarter)|(?P<less>[0-5]?\d)(?: minutes)?) (?:to|till|before) (?:(?P<h>\d{1,2})|(?P<name>noon|"
-        r"midnight|midday))\b(?: ?(?P<mark><MARK>))?",
+        r"\b(?:a )?(?:(?P<less_quarter>quarter)|(?P<less>[0-5]?\d)(?P<minutes> minutes)?) (?:to|till|before) "
+        r"(?:(?P<h>\d{1,2})|(?P<name>noon|midnight|midday))\b(?: ?(?P<mark><MARK>))?",
     ),
     Rule(
         clock.bare_clock,
@@ -246,7 +246,12 @@ _RULES = (
         amounts.money,
         r"\b(?P<n><NUM>)(?: ?(?P<scale><SCALE>)\b)? ?(?P<cur><BILL>)(?:(?: and|,)? (?P<cents>\d\d)\b(?: (?:cents?|pence|p)\b)?)?",
     ),
-    Rule(amounts.money, r"(?P<cur>us\$|\$|" + f"{EURO}|{POUND}|{YEN}" + r") ?(?P<n><NUM>)(?: ?(?P<scale><SCALE>)\b)?"),
+    Rule(
+        amounts.money,
+        r"(?P<cur>us\$|\$|"
+        + f"{EURO}|{POUND}|{YEN}"
+        + r"|\beur|\busd|\bgbp|\bchf) ?(?P<n><NUM>)(?: ?(?P<scale><SCALE>)\b)?",
+    ),
     Rule(amounts.money, r"\b(?P<cents>\d{1,2}) ?(?P<cur><COIN>)\b"),
     Rule(amounts.percent, r"\b(?P<n><NUM>) ?(?:%|per ?cent\b|pct\b)"),
     Rule(amounts.ordinal, r"\b(?P<n>\d{1,4})(?:<TH>)\b"),

@@ -222,7 +222,12 @@ _RULES = (
         r"(?:^|\b)(?P<n><NUM>)(?: ?(?P<scale><SCALE>)\b)? ?(?:d')?(?P<cur><BILL>)(?:(?: et)? ?(?P<cents>\d\d)\b"
         r"(?: (?:centimes?|cts?|cents?)\b)?)?",
     ),
-    Rule(amounts.money, r"(?P<cur>\$|" + f"{EURO}|{POUND}|{YEN}" + r") ?(?P<n><NUM>)(?: ?(?P<scale><SCALE>)\b)?"),
+    Rule(
+        amounts.money,
+        r"(?P<cur>\$|"
+        + f"{EURO}|{POUND}|{YEN}"
+        + r"|\beur|\busd|\bgbp|\bchf) ?(?P<n><NUM>)(?: ?(?P<scale><SCALE>)\b)?",
+    ),
     Rule(amounts.money, r"\b(?P<cents>\d{1,2}) (?P<cur><COIN>)\b"),
     Rule(amounts.percent, r"\b(?P<n><NUM>) ?(?:%|pour ?cents?\b|pourcents?\b)"),
     Rule(amounts.ordinal, r"\b(?P<n>\d{1,4})(?:er|ere|ers|eres|e|eme|emes|nd|nde)\b"),

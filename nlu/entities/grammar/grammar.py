@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import re2
 
 from nlu.entities.grammar import english, french
+from nlu.entities.grammar.calendar import FIRST_YEAR, LAST_YEAR
 from nlu.entities.grammar.canonical import Canonical, canonical, fold
 from nlu.entities.grammar.compose import Found, compose
 from nlu.entities.grammar.reading import AROUND, Reading, Rule, Words
@@ -65,11 +66,15 @@ def expressions(text: str, *, language: str, at: datetime, zone: str) -> list[Ex
     """In order, without overlaps. `language` is "fr" or "en", perhaps with a region ("en-GB"), which decides the order of day and month;
     of another language nothing is read. `at` is when the message was sent, and knows its zone; `zone` is the person's.
 
-    BadInput if `at` knows no zone or there is no such zone.
+    BadInput if `at` knows no zone or is of no year from 1000 to 2999, or there is no such zone.
     """
     base = language[:2].lower()
     if at.tzinfo is None:
         raise BadInput("a message's time has no zone", remedy="give a datetime with tzinfo")
+    if not FIRST_YEAR <= at.year <= LAST_YEAR:
+        raise BadInput(
+            f"a message's time is of the year {at.year}", remedy=f"give one from {FIRST_YEAR} to {LAST_YEAR}"
+        )
     here = zone_of(zone)
     if base not in LANGUAGES:
         return []
@@ -91,9 +96,10 @@ def expressions(text: str, *, language: str, at: datetime, zone: str) -> list[Ex
 
 def _matches(
     read: Canonical, compiled: _Compiled, fitting: list[int], words: Words, when: When
-) -> list[tuple[int, int, int, Value]]:
-    """(start, minus length, rule, value) of every match that means something."""
-    text, out = read.text, []
+) -> list[tuple[int, int, int, Value | None]]:
+    """(start, minus length, rule, value) of every match that means something, or cannot (None: 30 February)."""
+    text = read.text
+    out: list[tuple[int, int, int, Value | None]] = []
     for number in fitting:
         read_rule, pattern = compiled.rules[number]
         inner = pattern.groupindex.get("span", 0)
@@ -110,16 +116,20 @@ def _matches(
             try:
                 value = read_rule(reading)
             except (ValueError, OverflowError, DecimalException):
+                out.append((start, start - end, number, None))
                 continue
             if value is not None:
                 out.append((start, start - end, number, value))
     return out
 
 
-def _chosen(matches: list[tuple[int, int, int, Value]]) -> list[Found]:
-    """The first, then the longest, then the first rule; without overlaps."""
+def _chosen(matches: list[tuple[int, int, int, Value | None]]) -> list[Found]:
+    """The first, then the longest, then the first rule; without overlaps, and nothing out of what cannot be."""
     chosen: list[Found] = []
+    end = 0
     for start, length, _, value in sorted(matches, key=lambda match: match[:3]):
-        if not chosen or start >= chosen[-1].end:
-            chosen.append(Found(start, start - length, value))
+        if start >= end:
+            end = start - length
+            if value is not None:
+                chosen.append(Found(start, end, value))
     return chosen

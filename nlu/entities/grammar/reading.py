@@ -68,7 +68,8 @@ class Reading:
 class Rule:
     """`pattern` on canonical text; the group `span`, where there is one, is what counts as the expression.
 
-    `read` raises ValueError or OverflowError, or gives None, where the words fit but mean nothing (31 April, 25 o'clock).
+    `read` gives None where the words mean something else here; it raises ValueError or OverflowError where they cannot be what they say
+    (31 April), and then nothing is read out of them.
     """
 
     read: Callable[[Reading], Value | None]

@@ -134,7 +134,7 @@ class When:
     def next(self, at: time_of_day) -> Moment:
         """The next time the clock shows `at`."""
         today = self.moment(self.today, at)
-        if today.at >= self.at or self.today >= date.max - timedelta(days=1):
+        if today.at >= self.at:
             return today
         return self.moment(self.today + timedelta(days=1), at)
 
@@ -178,10 +178,13 @@ def decimal_text(number: Decimal) -> str:
 
 
 def _iso_length(length: Length) -> str:
+    """ISO 8601 has weeks alone: with other units they are written as days."""
+    units = dict(length.units)
+    if "weeks" in units and len(units) > 1:
+        units["days"] = units.get("days", Decimal()) + 7 * units.pop("weeks")
+
     def written(letters: tuple[tuple[str, str], ...]) -> str:
-        return "".join(
-            f"{decimal_text(length.units[unit])}{letter}" for unit, letter in letters if unit in length.units
-        )
+        return "".join(f"{decimal_text(units[unit])}{letter}" for unit, letter in letters if unit in units)
 
     of_day = written(_TIME_LETTERS)
     return "P" + written(_LETTERS) + ("T" + of_day if of_day else "")
