@@ -37,7 +37,7 @@ def _decode(
     longest = int(sizes[0])
     living = np.searchsorted(-sizes, -np.arange(longest), side="left")
     best = scores[starts] + chain.initial
-    back = np.zeros((longest, len(starts), n_tags), np.int16)
+    back = [np.zeros((living[place], n_tags), np.int16) for place in range(longest)]
     for place in range(1, longest):
         now = living[place]
         before = best[:now]
@@ -45,16 +45,16 @@ def _decode(
         whence = ways.argmax(axis=2)
         after = np.empty_like(before)
         after[:, fresh] = np.take_along_axis(ways, whence[:, :, None], axis=2)[:, :, 0]
-        back[place, :now, fresh] = whence.T
+        back[place][:, fresh] = whence
         begun, went_on = before[:, begin] + from_begin, before[:, inside] + from_inside
         after[:, inside] = np.maximum(begun, went_on)
-        back[place, :now, inside] = np.where(begun >= went_on, begin, inside).T
+        back[place][:, inside] = np.where(begun >= went_on, begin, inside)
         best[:now] = after + scores[starts[:now] + place]
     pointer = best.argmax(axis=1)
     for place in range(longest - 1, -1, -1):
         now = living[place]
         chosen[starts[:now] + place] = pointer[:now]
-        pointer[:now] = back[place, np.arange(now), pointer[:now]]
+        pointer[:now] = back[place][np.arange(now), pointer[:now]]
 
 
 def certainty(scores: Floats, tags: NDArray[np.int64], at: int, first: int, last: int, chain: Chain) -> float:

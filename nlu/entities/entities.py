@@ -90,7 +90,7 @@ class Entities:
             for words, expressed, listed, found in zip(tokens, said, looked_up, matched, strict=True)
         ]
         learnt = self._tagger.find(tokens, intents if intents is not None else [""] * len(texts), marks)
-        return [merge(*findings, self.kinds) for findings in zip(learnt, looked_up, matched, said, strict=True)]
+        return [merge(*findings, self._tagger.kinds) for findings in zip(learnt, looked_up, matched, said, strict=True)]
 
     def parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """JSON and arrays; no code. The same training gives the same bytes."""

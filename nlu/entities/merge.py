@@ -5,18 +5,19 @@ The policy:
    equals the longer, then the earlier. But a look-up word inside a longer span that the tagger is sure of (`SURE`) yields to it: "Paris" in
    "Paris Saint-Germain".
 2. **The grammar gives values.** A learnt span that an expression covers by half or more takes its value and keeps its own kind: "tomorrow"
-   marked `departure` has tomorrow's date. A learnt span that is exactly a look-up or regex of its kind has that one's value.
+   marked `departure` has tomorrow's date.
 3. **A cut has to be sure.** A learnt span that covers only a part of an expression ("12" of "12,50 €") stands if the tagger is sure of it,
    by `SURE_CUT`; else the expression stands whole.
-4. **The grammar stands by itself** where nothing else is, under its own kinds (date, time, money, …), except kinds that the examples
-   mark: where the author marks `date`, what is a `date` is the tagger's to say. Plain numbers and ordinals rank last.
+4. **The grammar stands by itself** where nothing else is, under its own kinds (date, time, money, …). Plain numbers and ordinals rank
+   last, and where the examples mark that kind, what is one is the tagger's to say.
 
 `found_by` names who found the span, and after "+" who gave its value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from nlu.entities import lookups, patterns, tagger
@@ -32,6 +33,26 @@ _LAST = 4
 _WEAK_KINDS = frozenset(("number", "ordinal"))
 
 
+class _Row:
+    """Spans in order, without overlaps; what overlaps one is found by bisection, so that merging a long message stays fast."""
+
+    def __init__(self, spans: Iterable[Span] = ()) -> None:
+        self.spans = list(spans)
+        self._starts = [one.start for one in self.spans]
+
+    def over(self, one: Span) -> Sequence[Span]:
+        """Those that overlap it."""
+        first = bisect_right(self._starts, one.start)
+        if first and self.spans[first - 1].end > one.start:
+            first -= 1
+        return self.spans[first : bisect_left(self._starts, one.end)]
+
+    def add(self, one: Span) -> None:
+        place = bisect_left(self._starts, one.start)
+        self.spans.insert(place, one)
+        self._starts.insert(place, one.start)
+
+
 def merge(
     learnt: Sequence[Span],
     looked_up: Sequence[Span],
@@ -39,26 +60,27 @@ def merge(
     said: Sequence[Span],
     marked: Collection[str],
 ) -> list[Span]:
-    """In order, without overlaps. `said` is the grammar's; `marked` are the kinds that the examples mark."""
+    """In order, without overlaps. `learnt` and the grammar's `said` are so already; `marked` are the kinds that examples mark."""
+    standing = [one for one in said if one.kind not in marked or one.kind not in _WEAK_KINDS]
     if not learnt and not looked_up and not matched:
-        return [one for one in said if one.kind not in marked]
-    sure = [one for one in learnt if one.score >= SURE]
+        return standing
+    expressions = _Row(said)
+    strong = _Row(one for one in said if one.kind not in _WEAK_KINDS)
+    sure = _Row(one for one in learnt if one.score >= SURE)
 
     def rank(one: Span) -> tuple[int, int, int]:
         place = _RANKS[one.found_by]
         weak = one.found_by == GRAMMAR and one.kind in _WEAK_KINDS
-        if weak or (one.found_by == lookups.FOUND_BY and any(_within(one, longer) for longer in sure)):
+        if weak or (one.found_by == lookups.FOUND_BY and any(_within(one, longer) for longer in sure.over(one))):
             place = _LAST
         return place, one.start - one.end, one.start
 
-    strong = [one for one in said if one.kind not in _WEAK_KINDS]
-    learnt = [one for one in learnt if one.score >= SURE_CUT or not any(_cuts(one, whole) for whole in strong)]
-    standing = [one for one in said if one.kind not in marked]
-    chosen: list[Span] = []
-    for one in sorted([*matched, *looked_up, *learnt, *standing], key=rank):
-        if not any(one.start < other.end and other.start < one.end for other in chosen):
-            chosen.append(_valued(one, said) if one.found_by == tagger.FOUND_BY else one)
-    return sorted(chosen, key=lambda one: one.start)
+    whole = [one for one in learnt if one.score >= SURE_CUT or not any(_cuts(one, other) for other in strong.over(one))]
+    chosen = _Row()
+    for one in sorted([*matched, *looked_up, *whole, *standing], key=rank):
+        if not chosen.over(one):
+            chosen.add(_valued(one, expressions) if one.found_by == tagger.FOUND_BY else one)
+    return chosen.spans
 
 
 def _within(inner: Span, outer: Span) -> bool:
@@ -66,15 +88,14 @@ def _within(inner: Span, outer: Span) -> bool:
 
 
 def _cuts(part: Span, whole: Span) -> bool:
-    """Whether they overlap and something of the whole is left over."""
-    overlap = part.start < whole.end and whole.start < part.end
-    return overlap and (whole.start < part.start or part.end < whole.end)
+    """Whether something of the whole, which it overlaps, is left over."""
+    return whole.start < part.start or part.end < whole.end
 
 
-def _valued(one: Span, said: Sequence[Span]) -> Span:
+def _valued(one: Span, said: _Row) -> Span:
     best, most = None, (one.end - one.start) / 2
-    for expression in said:
+    for expression in said.over(one):
         covered = min(one.end, expression.end) - max(one.start, expression.start)
-        if covered >= most and covered > 0:
+        if covered >= most:
             best, most = expression, covered
     return replace(one, value=best.value, found_by=f"{one.found_by}+{GRAMMAR}") if best is not None else one

@@ -55,6 +55,7 @@ class Tagger:
 
     def __init__(self, tags: Sequence[str], features: Sequence[str], chain: Chain) -> None:
         self._tags = list(tags)
+        self.kinds = [tag[2:] for tag in tags if tag.startswith("B-")]
         self._names = list(features)
         self._chain = chain
         self._eager = np.zeros(len(tags), np.float32)
@@ -94,10 +95,6 @@ class Tagger:
         if not kinds:
             return cls(tags, [], Chain(np.zeros((0, 1), np.float32), forbidden, first))
         return cls(tags, features, train_chain(sentences, worth, forbidden, first, recipe))
-
-    @property
-    def kinds(self) -> list[str]:
-        return [tag[2:] for tag in self._tags if tag.startswith("B-")]
 
     def find(
         self, tokens: Sequence[Sequence[Token]], intents: Sequence[str], marks: Sequence[Marks]

@@ -311,10 +311,10 @@ def test_a_number_inside_a_name_gives_it_no_value() -> None:
     assert merge([band], [], [], [number], ["band"]) == [band]
 
 
-def test_kinds_that_examples_mark_are_the_taggers_to_find() -> None:
-    day = span(0, 6, "date", "grammar", value={"iso": "2026-11-26"})
-    assert merge([], [], [], [day], ["date"]) == []
-    assert merge([], [], [], [day], ["city"]) == [day]
+def test_numbers_are_the_taggers_to_find_where_examples_mark_them_and_days_are_not() -> None:
+    number, day = span(0, 2, "number", "grammar"), span(3, 9, "date", "grammar")
+    assert merge([], [], [], [number, day], ["number", "date"]) == [day]
+    assert merge([], [], [], [number, day], ["city"]) == [number, day]
 
 
 def test_of_equals_the_longer_stands_and_nothing_overlaps() -> None:

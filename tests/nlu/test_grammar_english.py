@@ -161,8 +161,8 @@ PHRASES = {
     "halloween": "halloween = date 2027-10-31",
     "party of six at eight tonight": "six = number 6; eight tonight = time 20:00",
     "set an alarm for 6:45 am on weekdays": "6:45 am = time 06:45",
-    "a table for two tomorrow at half past seven": "two = number 2; tomorrow at half past seven = datetime 2026-11-26T07:30:00+01:00 or "
-    "2026-11-26T19:30:00+01:00",
+    "book me a table for two tomorrow at half past seven": "two = number 2; "
+    "tomorrow at half past seven = datetime 2026-11-26T07:30:00+01:00 or 2026-11-26T19:30:00+01:00",
     "remind me on thursday at 4 pm": "thursday at 4 pm = datetime 2026-11-26T16:00:00+01:00",
     "weather in paris next tuesday": "next tuesday = date 2026-12-01",
     "nineteen ninety nine": "nineteen = number 19; ninety nine = number 99",
@@ -251,6 +251,14 @@ PHRASES = {
     "2 1/2 hours": "2 1/2 hours = duration PT2H30M",
     "now or never": "now = datetime 2026-11-25T10:00:00+01:00",
     "what time is it now": "now = datetime 2026-11-25T10:00:00+01:00",
+    "tmr at 5pm": "tmr at 5pm = datetime 2026-11-26T17:00:00+01:00",
+    "tmrw morning": "tmrw morning = interval 2026-11-26T06:00:00+01:00/2026-11-26T12:00:00+01:00",
+    "i was born on may 3rd 1985": "may 3rd 1985 = date 1985-05-03",
+    "my flight leaves on december 24 at 6:15 am and lands at 9:40 am": "december 24 at 6:15 am = datetime 2026-12-24T06:15:00+01:00; "
+    "9:40 am = time 09:40",
+    "refund me $49.99 by friday": "$49.99 = money 49.99 USD; by friday = interval ../2026-11-27",
+    "i am away from december 24 to january 2": "from december 24 to january 2 = interval 2026-12-24/2027-01-02",
+    "is it open on sundays from 10 am to 6 pm": "from 10 am to 6 pm = interval 10:00/18:00",
 }
 """What is said, and what is read: each span with its kind and its value, and its other readings; nothing where there is nothing."""
 

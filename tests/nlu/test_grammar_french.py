@@ -267,6 +267,20 @@ PHRASES = {
     "7h moins 10": "7h moins 10 = time 06:50",
     "dix-huit heures quarante-cinq": "dix-huit heures quarante-cinq = time 18:45",
     "vingt-trois heures cinquante-neuf": "vingt-trois heures cinquante-neuf = time 23:59",
+    "ds 2 jrs": "ds 2 jrs = date 2026-11-27",
+    "2main 14h": "2main 14h = datetime 2026-11-26T14:00:00+01:00",
+    "ajd a 18h": "ajd a 18h = datetime 2026-11-25T18:00:00+01:00",
+    "on se voit apres demain vers 9h30": "apres demain vers 9h30 = datetime 2026-11-27T09:30:00+01:00",
+    "cet aprem": "cet aprem = interval 2026-11-25T12:00:00+01:00/2026-11-25T18:00:00+01:00",
+    "ce we": "ce we = interval 2026-11-28/2026-11-29",
+    "le rendez-vous du 12 janvier à 9 h est déplacé au 14 janvier à 10 h": "12 janvier à 9 h = datetime 2027-01-12T09:00:00+01:00; "
+    "14 janvier à 10 h = datetime 2027-01-14T10:00:00+01:00",
+    "je serai là de 9h à 12h et de 14h à 18h": "de 9h à 12h = interval 09:00/12:00; de 14h à 18h = interval 14:00/18:00",
+    "ma facture de novembre 2026 est de 49,99 €": "novembre 2026 = date 2026-11; 49,99 € = money 49.99 EUR",
+    "remboursez-moi 15 euros d'ici vendredi": "15 euros = money 15 EUR; d'ici vendredi = interval 2026-11-25/2026-11-27",
+    "je suis en congé du 24 décembre au 2 janvier": "du 24 décembre au 2 janvier = interval 2026-12-24/2027-01-02",
+    "né le 3 mai 1985": "3 mai 1985 = date 1985-05-03",
+    "ouvert du lundi au samedi de 9h à 19h": "du lundi au samedi = interval 2026-11-30/2026-12-05; de 9h à 19h = interval 09:00/19:00",
 }
 """What is said, and what is read: each span with its kind and its value, and its other readings; nothing where there is nothing."""
 

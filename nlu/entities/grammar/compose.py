@@ -69,9 +69,15 @@ LINKS = {
 
 
 def compose(text: str, found: Sequence[Found], language: str, when: When) -> list[Found]:
-    """`found` is in order, without overlaps. Days with hours first, then intervals, days with intervals of hours, what opens them."""
+    """`found` is in order, without overlaps. Intervals of days first ("from Monday to Friday from 9 to 5"), then days with hours, other
+    intervals, days with intervals of hours, and what opens them."""
     links = LINKS[language]
-    joined = _pairs(text, found, lambda a, b, between: _day_and_hour(a, b, between, links, when))
+
+    def of_days(a: Found, b: Found, between: str) -> Found | None:
+        days = isinstance(a.value, Day) and isinstance(b.value, Day)
+        return _interval(text, a, b, between, links, when) if days else None
+
+    joined = _pairs(text, _pairs(text, found, of_days), lambda a, b, between: _day_and_hour(a, b, between, links, when))
     ranged = _pairs(text, joined, lambda a, b, between: _interval(text, a, b, between, links, when))
     dated = _pairs(text, ranged, lambda a, b, between: _day_and_hour(a, b, between, links, when))
     return [_opened(text, one, links, when) for one in dated]

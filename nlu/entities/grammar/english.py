@@ -79,8 +79,8 @@ WORDS = Words(
     months=_MONTHS | _SHORT_MONTHS,
     units=_UNITS | {"m": ("minutes", 1)},
     days={
-        "today": 0, "tomorrow": 1, "tmrw": 1, "tomorow": 1, "tommorow": 1, "tomorrrow": 1, "day after tomorrow": 2, "yesterday": -1,
-        "day before yesterday": -2,
+        "today": 0, "tomorrow": 1, "tmrw": 1, "tmr": 1, "2moro": 1, "2morrow": 1, "tomorow": 1, "tommorow": 1, "tomorrrow": 1,
+        "day after tomorrow": 2, "yesterday": -1, "day before yesterday": -2,
     },
     turns=_TURNS,
     parts={

@@ -37,6 +37,7 @@ _UNITS = {
     "seconde": ("seconds", 1), "secondes": ("seconds", 1), "sec": ("seconds", 1),
     "minute": ("minutes", 1), "minutes": ("minutes", 1), "min": ("minutes", 1), "mins": ("minutes", 1), "mn": ("minutes", 1),
     "heure": ("hours", 1), "heures": ("hours", 1), "h": ("hours", 1),
+    "jr": ("days", 1), "jrs": ("days", 1),
     "jour": ("days", 1), "jours": ("days", 1), "j": ("days", 1), "journee": ("days", 1), "journees": ("days", 1),
     "semaine": ("weeks", 1), "semaines": ("weeks", 1), "sem": ("weeks", 1), "quinzaine": ("days", 15),
     "mois": ("months", 1), "trimestre": ("months", 3), "trimestres": ("months", 3),
@@ -73,8 +74,8 @@ WORDS = Words(
     months=_MONTHS | _SHORT_MONTHS,
     units=_UNITS,
     days={
-        "aujourd'hui": 0, "aujourdhui": 0, "ajd": 0, "auj": 0, "ce jour": 0, "demain": 1, "apres demain": 2, "hier": -1,
-        "avant hier": -2,
+        "aujourd'hui": 0, "aujourdhui": 0, "ajd": 0, "aujd": 0, "auj": 0, "ce jour": 0, "demain": 1, "dmain": 1, "2main": 1,
+        "apres demain": 2, "apres 2main": 2, "hier": -1, "avant hier": -2,
     },
     turns=_TURNS,
     parts={
@@ -193,7 +194,7 @@ _RULES = (
     *(
         Rule(read, rf"\b(?:{before}){length}")
         for read, before in (
-            (clock.after_length, "dans (?:environ |a peu pres )?"),
+            (clock.after_length, "(?:dans|ds) (?:environ |a peu pres )?"),
             (clock.before_length, "(?:il y a|y a|ca fait) (?:environ )?"),
             (clock.within_length, "(?:sous|d'ici(?: a)?) "),
             (clock.since_length, "depuis (?:environ )?"),
