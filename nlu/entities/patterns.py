@@ -17,7 +17,7 @@ SCORE = 1.0
 PATTERN_LENGTH = 2_000
 MATCHES = 1_000
 """Of one pattern in one message; further ones are not looked for."""
-MEMORY_BYTES = 8 << 20
+MEMORY_BYTES = 2 << 20
 """Of one compiled pattern."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -39,30 +39,23 @@ class Patterns:
         options.log_errors = False
         options.max_mem = MEMORY_BYTES
         self._compiled: list[tuple[str, Any, int]] = []
-        self._any = re2.Set.SearchSet(options)
         for one in patterns:
             if len(one.regex) > PATTERN_LENGTH:
                 raise BadInput(f"the regex of {one.kind!r} is too long", remedy=f"at most {PATTERN_LENGTH} characters")
             try:
                 compiled = re2.compile(one.regex, options)
-                self._any.Add(one.regex)
             except (re2.error, UnicodeEncodeError):
-                remedy = "RE2 has neither look-around nor back-references; see its syntax page"
+                remedy = "RE2 has neither look-around nor back-references, and large repetitions grow"
                 raise BadInput(f"the regex of {one.kind!r} cannot be compiled", remedy=remedy) from None
             if compiled.search("") is not None:
                 raise BadInput(f"the regex of {one.kind!r} matches the empty text", remedy="use + where it has *")
             self._compiled.append((one.kind, compiled, compiled.groupindex.get("value", 0)))
-        if patterns:
-            self._any.Compile()
 
     def find(self, text: str) -> list[Span]:
         """In order of the patterns; spans of different patterns may overlap. An unpaired surrogate counts as U+FFFD."""
-        if not self._compiled:
-            return []
         text = _SURROGATE.sub("\ufffd", text)
         found = []
-        for number in sorted(self._any.Match(text) or ()):
-            kind, compiled, group = self._compiled[number]
+        for kind, compiled, group in self._compiled:
             for count, match in enumerate(compiled.finditer(text)):
                 if count == MATCHES:
                     break

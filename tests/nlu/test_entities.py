@@ -272,6 +272,11 @@ def test_a_regex_that_cannot_be_used_is_refused(regex: str) -> None:
         Patterns([Pattern("code", regex)])
 
 
+def test_many_regexes_all_find() -> None:
+    many = Patterns([Pattern(f"kind{number}", rf"\b[a-z]+{number}x\pL+\d{{5}}\b") for number in range(200)])
+    assert [one.kind for one in many.find("abc7xéé12345 abc199xz54321")] == ["kind7", "kind199"]
+
+
 def test_offsets_are_in_code_points_after_emoji_and_unpaired_surrogates() -> None:
     [one] = Patterns([BOOKING]).find("🎂\ud800é BK1234")
     assert (one.start, one.end) == (4, 10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time as clock
 from datetime import UTC, date, datetime, timedelta
+from random import Random
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -254,6 +255,17 @@ def test_a_long_message_takes_time_in_proportion(unit: str) -> None:
 
     # Four times the text: quadratic work would take sixteen times as long.
     assert seconds(6_000) < 10 * seconds(1_500) + 0.02
+
+
+def test_what_stands_at_the_end_of_a_long_varied_message_is_read() -> None:
+    random = Random(7)
+    for language, last in (("fr", "rendez-vous le 3 mai 2027 à 14h30"), ("en", "see you on May 3, 2027 at 2:30 pm")):
+        filler = " ".join(
+            "".join(random.choices("abcdefghijklmnopqrstuvwxyz0123456789/:.,-$%", k=random.randint(1, 9)))
+            for _ in range(8_000)
+        )
+        found = expressions(f"{filler} {last}", language=language, at=AT, zone="Europe/Paris")
+        assert found[-1].value == {"iso": "2027-05-03T14:30:00+02:00"}
 
 
 def test_the_first_and_last_message_get_an_answer_and_those_beyond_are_refused() -> None:

@@ -116,7 +116,7 @@ _FRAGMENTS = {
     "<DAYS>": alternatives(WORDS.days),
     "<HOLIDAY>": alternatives(WORDS.holidays),
     "<PART>": alternatives(WORDS.parts),
-    "<BILL>": alternatives({word.replace("$", r"\$"): code for word, code in _BILLS.items()}),
+    "<BILL>": alternatives(_BILLS),
     "<COIN>": alternatives(_COINS),
     "<SCALE>": r"k|m|thousand|millions?|billion|bn",
     "<NUM>": r"\d{1,3}(?:,\d{3}){1,4}(?:\.\d{1,6})?\b|\d{1,15}(?:[.,]\d{1,6})?",
@@ -172,7 +172,7 @@ _RULES = (
     Rule(calendar.weekday, r"\b(?:(?P<weeks>1) )?week (?:on|from) (?P<wd><WEEKDAY>)\b"),
     Rule(calendar.named_day, r"\b(?:the )?(?P<name><DAYS>)\b"),
     Rule(calendar.holiday, r"\b(?P<name><HOLIDAY>)\b(?: (?P<y><YEAR>)\b)?"),
-    Rule(calendar.week_month_year, r"\b(?P<turn><TURN>) (?P<unit>week|month|year)\b"),
+    Rule(calendar.week_month_year, r"\b(?P<turn>next|following|this|last|past|previous) (?P<unit>week|month|year)\b"),
     Rule(
         calendar.third_of_period,
         r"\b(?:(?P<third0>beginning|start|early)|(?P<third1>middle|mid)|(?P<third2>end|late)) (?:of )?(?:the )?"

@@ -111,7 +111,7 @@ _FRAGMENTS = {
     "<DAYS>": alternatives(WORDS.days),
     "<HOLIDAY>": alternatives(WORDS.holidays),
     "<PART>": alternatives(WORDS.parts),
-    "<BILL>": alternatives({w.replace("$", r"\$"): c for w, c in _BILLS.items()}),
+    "<BILL>": alternatives(_BILLS),
     "<COIN>": alternatives(_COINS),
     "<SCALE>": r"k|m|mille|millions?|milliards?",
     "<NUM>": r"\d{1,3}(?:[ .]\d{3}){1,4}(?:,\d{1,6})?\b|\d{1,15}(?:[.,]\d{1,6})?",

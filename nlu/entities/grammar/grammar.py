@@ -24,6 +24,9 @@ LANGUAGES = {"fr": (french.WORDS, french.RULES), "en": (english.WORDS, english.R
 MONTH_FIRST = frozenset(("en", "en-us", "en-ph"))
 """Languages that write 04/03 for 3 April; "en" without a region is among them."""
 
+AUTOMATON_BYTES = 64 << 20
+"""For the automaton of a language's rules and the states it has met: too little would make it miss matches without a word."""
+
 
 @dataclass(frozen=True, slots=True)
 class Expression:
@@ -40,7 +43,9 @@ class _Compiled:
     """The rules of a language: one automaton that tells which of them fit anywhere, and each by itself."""
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
-        self.any = re2.Set.SearchSet()
+        options = re2.Options()
+        options.max_mem = AUTOMATON_BYTES
+        self.any = re2.Set.SearchSet(options)
         self.rules: list[tuple[Callable[[Reading], Value | None], Any]] = []
         for rule in rules:
             self.any.Add(rule.pattern)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -94,7 +95,7 @@ def number(written: str, *, decimal_comma: bool) -> Decimal:
 
 def alternatives(words: Mapping[str, object]) -> str:
     """A pattern of any of the words, longest first."""
-    return "|".join(sorted((word.replace(".", r"\.") for word in words), key=lambda word: (-len(word), word)))
+    return "|".join(map(re.escape, sorted(words, key=lambda word: (-len(word), word))))
 
 
 def filled(pattern: str, fragments: Mapping[str, str]) -> str:

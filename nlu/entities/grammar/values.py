@@ -72,7 +72,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """An interval; None is open. `part`: the part of the day where it is one of a known day."""
+    """An interval; None is open. `others` are other readings as they are given out."""
 
     start: Day | Clock | Moment | None
     end: Day | Clock | Moment | None
@@ -84,7 +84,6 @@ class Length:
     """A duration in units as they were said: `years`, `months`, `weeks`, `days`, `hours`, `minutes`, `seconds`."""
 
     units: Mapping[str, Decimal]
-    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +231,6 @@ def given(value: Value, when: When) -> tuple[str, dict[str, Any]]:
             others = list(value.others)
         case Length():
             kind, made = "duration", {"iso": _iso_length(value)}
-            others = list(value.others)
             seconds = seconds_of(value)
             if seconds is not None:
                 made["seconds"] = int(seconds) if seconds == seconds.to_integral_value() else float(seconds)
