@@ -249,7 +249,7 @@ PHRASES = {
     "12 am": "12 am = time 00:00",
     "at 0": "0 = time 00:00",
     "2 1/2 hours": "2 1/2 hours = duration PT2H30M",
-    "now or never": "now = datetime 2026-11-25T10:00:00+01:00",
+    "thanks, that is all for now": "",
     "what time is it now": "now = datetime 2026-11-25T10:00:00+01:00",
     "tmr at 5pm": "tmr at 5pm = datetime 2026-11-26T17:00:00+01:00",
     "tmrw morning": "tmrw morning = interval 2026-11-26T06:00:00+01:00/2026-11-26T12:00:00+01:00",
@@ -259,6 +259,13 @@ PHRASES = {
     "refund me $49.99 by friday": "$49.99 = money 49.99 USD; by friday = interval ../2026-11-27",
     "i am away from december 24 to january 2": "from december 24 to january 2 = interval 2026-12-24/2027-01-02",
     "is it open on sundays from 10 am to 6 pm": "from 10 am to 6 pm = interval 10:00/18:00",
+    "no, not right now": "",
+    "Now I need a taxi": "",
+    "play it now please": "now = datetime 2026-11-25T10:00:00+01:00",
+    "make an appointment for the 9th.": "9th = date 2026-12-09",
+    "the check-in date is the 13th": "13th = date 2026-12-13",
+    "i take the 2nd": "2nd = ordinal 2",
+    "do you have it for the 3rd floor": "3rd = ordinal 3",
 }
 """What is said, and what is read: each span with its kind and its value, and its other readings; nothing where there is nothing."""
 

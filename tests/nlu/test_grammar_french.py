@@ -281,6 +281,9 @@ PHRASES = {
     "je suis en congé du 24 décembre au 2 janvier": "du 24 décembre au 2 janvier = interval 2026-12-24/2027-01-02",
     "né le 3 mai 1985": "3 mai 1985 = date 1985-05-03",
     "ouvert du lundi au samedi de 9h à 19h": "du lundi au samedi = interval 2026-11-30/2026-12-05; de 9h à 19h = interval 09:00/19:00",
+    "pas maintenant": "",
+    "Maintenant je veux partir": "",
+    "je veux partir maintenant": "maintenant = datetime 2026-11-25T10:00:00+01:00",
 }
 """What is said, and what is read: each span with its kind and its value, and its other readings; nothing where there is nothing."""
 

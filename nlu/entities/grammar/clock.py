@@ -111,7 +111,13 @@ def bare_time_range(r: Reading) -> Value | None:
     return time_range(r) if r.words.around_clock(" at", r.after) else None
 
 
-def now(r: Reading) -> Value:
+_FILLER = re.compile(r"(?:[.!?,;] ?|\b(?:for|not|by|up to|pour|pas) )$")
+
+
+def now(r: Reading) -> Value | None:
+    """Not where it tells no time: "for now", "not right now", "Now, …"."""
+    if _FILLER.search(r.before) or (not r.before.strip() and r.after.strip()):
+        return None
     return Moment(r.when.at)
 
 

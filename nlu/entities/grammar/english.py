@@ -162,7 +162,7 @@ _RULES = (
     Rule(calendar.day_of_month, r"\b(?P<span>(?P<d><DAY>)(?:<TH>) of (?P<turn>next|this|last) month)\b"),
     Rule(
         calendar.day_of_month,
-        r"\b(?:on|by|before|after|until|till|since|from|to) the (?P<span>(?P<d><DAY>)(?:<TH>))\b",
+        r"\b(?:on|by|before|after|until|till|since|from|to|for|is|was|be|in|date|date of) the (?P<span>(?P<d><DAY>)(?:<TH>))\b",
     ),
     Rule(calendar.day_of_month, r"\b(?P<wd><WEEKDAY>),? (?:the )?(?P<d><DAY>)(?:<TH>)\b"),
     Rule(calendar.weekday, r"\b(?:(?P<turn><TURN>) )?(?P<wd><WEEKDAY>)\b"),
