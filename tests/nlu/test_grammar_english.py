@@ -235,8 +235,8 @@ PHRASES = {
     "the third of next month": "third of next month = date 2026-12-03",
     "twenty-third": "twenty-third = ordinal 23",
     "101st": "101st = ordinal 101",
-    "until the end of the month": "end of the month = interval 2026-11-21/2026-11-30",
-    "by the end of next week": "end of next week = interval 2026-12-04/2026-12-06",
+    "until the end of the month": "until the end of the month = interval ../2026-11-30",
+    "by the end of next week": "by the end of next week = interval ../2026-12-06",
     "since last friday": "since last friday = interval 2026-11-20/..",
     "before 9am": "before 9am = interval ../09:00",
     "after lunch": "",
@@ -266,6 +266,14 @@ PHRASES = {
     "the check-in date is the 13th": "13th = date 2026-12-13",
     "i take the 2nd": "2nd = ordinal 2",
     "do you have it for the 3rd floor": "3rd = ordinal 3",
+    "this wednesday": "this wednesday = date 2026-11-25",
+    "wednesday": "wednesday = date 2026-12-02",
+    "last wednesday": "last wednesday = date 2026-11-18",
+    "from 2019 to 2021": "from 2019 to 2021 = interval 2019/2021",
+    "before the end of next month": "before the end of next month = interval ../2026-12-31",
+    "by the end of the week": "by the end of the week = interval ../2026-11-29",
+    "last night": "last night = interval 2026-11-24T22:00:00+01:00/2026-11-25T06:00:00+01:00",
+    "monday 11/30": "monday 11/30 = date 2026-11-30",
 }
 """What is said, and what is read: each span with its kind and its value, and its other readings; nothing where there is nothing."""
 

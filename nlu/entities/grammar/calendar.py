@@ -237,6 +237,10 @@ def year(r: Reading) -> Value:
     return Day(date(_year(r.get("y")), 1, 1), "year")
 
 
+def year_range(r: Reading) -> Value:
+    return Stretch(Day(date(_year(r.get("a_y")), 1, 1), "year"), Day(date(_year(r.get("y")), 1, 1), "year"))
+
+
 def weekend(r: Reading) -> Value:
     """Saturday and Sunday: the coming ones, those that are today, or by turn those of next or last week."""
     saturday = r.when.today + timedelta(days=5 - r.when.today.weekday())

@@ -86,7 +86,7 @@ def hours(r: Reading) -> Value | None:
     """
     hour, minute = r.int("h"), r.int("mi") + _minutes_off(r)
     sure = r.words.around_clock(r.before, r.after) or r.has("mark")
-    lasting = r.words.lasting(r.before) or r.after.startswith((" de ", " d'", " par "))
+    lasting = r.words.lasting(r.before) or r.has("minutes") or r.after.startswith((" de ", " d'", " par "))
     likely = hour >= 13 or r.has("less_quarter") or (hour >= 5 and (r.has("half") or r.has("quarter")))
     likely = likely or (r.has("short") and (hour >= 7 or r.has("mi")))
     if hour <= 24 and not (lasting and not r.has("mark")) and (sure or (likely and hour < 24)):
@@ -125,6 +125,11 @@ def part_of_day(r: Reading) -> Value:
     """part, and perhaps today ("ce soir", "tonight")."""
     part = Part(*r.words.parts[r.get("part")])
     return part_of(r.when, Day(r.when.today), part) if r.has("today") else part
+
+
+def last_part_of_day(r: Reading) -> Value:
+    """ "last night": part, of yesterday."""
+    return part_of(r.when, Day(r.when.today - timedelta(days=1)), Part(*r.words.parts[r.get("part")]))
 
 
 def part_of(when: When, day: Day, part: Part) -> Stretch:

@@ -74,8 +74,16 @@ def compose(text: str, found: Sequence[Found], language: str, when: When) -> lis
     links = LINKS[language]
 
     def of_days(a: Found, b: Found, between: str) -> Found | None:
-        days = isinstance(a.value, Day) and isinstance(b.value, Day)
-        return _interval(text, a, b, between, links, when) if days else None
+        if not isinstance(a.value, Day) or not isinstance(b.value, Day):
+            return None
+        # "lundi 30/11": a weekday and the date that it is.
+        if (
+            between in {" ", ", "}
+            and a.value.grain == b.value.grain == "day"
+            and a.value.day.weekday() == b.value.day.weekday()
+        ):
+            return Found(a.start, b.end, b.value)
+        return _interval(text, a, b, between, links, when)
 
     joined = _pairs(text, _pairs(text, found, of_days), lambda a, b, between: _day_and_hour(a, b, between, links, when))
     ranged = _pairs(text, joined, lambda a, b, between: _interval(text, a, b, between, links, when))
@@ -192,6 +200,12 @@ def _opened(text: str, one: Found, links: Links, when: When) -> Found:
         if since is None:
             return one
         value = shifted(when, value, -1)
+    if isinstance(value, Stretch) and isinstance(value.start, Day) and value.end is not None:
+        # "before the end of the month": until its last day.
+        limited = links.before.search(before) or links.by.search(before)
+        if limited is None or not text.startswith(("fin", "end"), one.start):
+            return one
+        value = value.end
     if not isinstance(value, Day | Clock | Moment):
         return one
     if (found := links.by.search(before)) is not None:

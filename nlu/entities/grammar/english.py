@@ -191,6 +191,7 @@ _RULES = (
     Rule(calendar.month, r"\b(?P<m><FULLMONTH>),? (?P<y><YEAR>)\b"),
     Rule(calendar.month, r"\b(?P<m><SUREMONTH>)\b"),
     Rule(calendar.year, r"\b(?:in|since|before|after|until|year|by|of|from|during) (?P<span>(?P<y><YEAR>))\b"),
+    Rule(calendar.year_range, r"\b(?:between|from) (?P<a_y><YEAR>) (?:and|to|until) (?P<y><YEAR>)\b"),
     Rule(calendar.weekend, r"\b(?:(?P<turn>this coming|this|next|last|past|coming) )?week ?end\b"),
     Rule(
         calendar.coming_units,
@@ -239,6 +240,7 @@ _RULES = (
         r"\bfrom (?P<a_h>\d{1,2})(?::(?P<a_mi>[0-5]\d))? (?:to|until|till) (?P<h>\d{1,2})(?::(?P<mi>[0-5]\d))?\b",
     ),
     Rule(clock.now, r"\b(?:right now|now|immediately)\b"),
+    Rule(clock.last_part_of_day, r"\blast (?P<part>night)\b"),
     Rule(clock.part_of_day, r"\b(?P<today>this) (?P<part><PART>)\b"),
     Rule(clock.part_of_day, r"\b(?P<today>(?P<part>tonight))\b"),
     Rule(clock.part_of_day, r"\b(?:in the |at the |during the |at )?(?P<span>(?P<part><PART>))\b"),

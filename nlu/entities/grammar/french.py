@@ -153,9 +153,9 @@ _RULES = (
         r"\b(?P<span>(?:(?P<wd><WEEKDAY>) )?le (?P<d><DAY>)(?:er)? du mois (?:(?P<turn><TURN>)\b)?)",
     ),
     Rule(calendar.day_of_month, r"\b(?:le|au|du) (?P<span>(?P<d><DAY>)(?:er)? du mois (?P<turn><TURN>))\b"),
-    Rule(calendar.day_of_month, r"\ble (?P<span>(?P<d><DAY>)(?:er)?)\b"),
+    Rule(calendar.day_of_month, r"\b(?:le|<PART> du) (?P<span>(?P<d><DAY>)(?:er)?)\b"),
     Rule(calendar.day_of_month, r"\b(?P<wd><WEEKDAY>) (?:le )?(?P<d><DAY>)(?:er)?\b"),
-    Rule(calendar.weekday, r"\b(?:ce |cet )?(?P<wd><WEEKDAY>)(?: (?P<turn><TURN>)| en (?P<weeks>8|15))?\b"),
+    Rule(calendar.weekday, r"\b(?P<wd><WEEKDAY>)(?: (?P<turn><TURN>)| en (?P<weeks>8|15))?\b"),
     Rule(calendar.weekday, r"\b(?P<turn>ce) (?P<wd><WEEKDAY>)\b"),
     Rule(calendar.named_day, r"\b(?P<name><DAYS>)\b"),
     Rule(calendar.holiday, r"\b(?P<name><HOLIDAY>)\b(?: (?P<y><YEAR>)\b)?"),
@@ -179,6 +179,7 @@ _RULES = (
     Rule(calendar.month, r"\b(?P<m><FULLMONTH>)(?: (?P<y><YEAR>)| (?P<turn><TURN>))\b"),
     Rule(calendar.month, r"\b(?P<m><FULLMONTH>)\b"),
     Rule(calendar.year, r"\b(?:en|depuis|avant|apres|annee|jusqu'en|l'an|des|fin|debut) (?P<span>(?P<y><YEAR>))\b"),
+    Rule(calendar.year_range, r"\b(?:entre|de) (?P<a_y><YEAR>) (?:et|a) (?P<y><YEAR>)\b"),
     Rule(calendar.weekend, r"\b(?:ce |cet )?(?:week ?end|we)(?: (?P<turn><TURN>)\b)?"),
     Rule(
         calendar.coming_units,
@@ -186,7 +187,7 @@ _RULES = (
     ),
     Rule(
         clock.hours,
-        r"\b(?P<h>\d{1,2}) ?(?:heures?|(?P<short>h))(?: ?(?P<mi>[0-5]\d)(?: ?(?:min|mn|minutes))?\b"
+        r"\b(?P<h>\d{1,2}) ?(?:heures?|(?P<short>h))(?: ?(?P<mi>[0-5]\d)(?: ?(?P<minutes>min|mn|minutes))?\b"
         r"|\b(?: (?:(?P<half>et demie?)|(?P<quarter>et quart)|(?P<less_quarter>moins (?:le |1 )?quart)|moins (?P<less>\d{1,2})"
         r"|et (?P<more>[0-5]?\d)|(?P<five>0?5))\b)?)"
         r"(?: (?P<mark>du matin|du mat|de l'apres midi|de l'aprem|du soir|pile|precises?|tapantes))?",
@@ -215,6 +216,7 @@ _RULES = (
     ),
     Rule(clock.time_range, r"\b(?P<a_h>\d{1,2})(?: ?h(?P<a_mi>[0-5]\d)?)? ?- ?(?P<h>\d{1,2}) ?h(?P<mi>[0-5]\d)?\b"),
     Rule(clock.now, r"\b(?:maintenant|tout de suite|immediatement)\b"),
+    Rule(clock.last_part_of_day, r"\b(?P<part>nuit) derniere\b"),
     Rule(clock.part_of_day, r"\b(?P<today>ce|cet|cette) (?P<part><PART>)\b"),
     Rule(clock.part_of_day, r"\b(?:le|la|l'|dans la|dans l'|du|au|en|de) ?(?P<span>(?P<part><PART>))\b"),
     Rule(clock.part_of_day, r"\b(?P<part><PART>)\b"),
