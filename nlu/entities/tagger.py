@@ -97,7 +97,9 @@ class Tagger:
         forbidden, first = _impossible(tags)
         if not kinds:
             return cls(tags, [], Chain(np.zeros((0, 1), np.float32), forbidden, first))
-        return cls(tags, features, train_chain(sentences, worth, forbidden, first, recipe))
+        chain = train_chain(sentences, worth, forbidden, first, recipe)
+        # Rounded as `parts` stores them, so that a model finds the same before and after it is saved.
+        return cls(tags, features, chain._replace(emission=chain.emission.astype(np.float16).astype(np.float32)))
 
     def find(
         self, tokens: Sequence[Sequence[Token]], intents: Sequence[str], marks: Sequence[Marks]
