@@ -6,8 +6,9 @@ product and one search for a whole batch of messages.
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,18 +82,9 @@ class Tagger:
         named = [tags_of(tokens[number], entities[number]) for number in used]
         kinds = sorted({tag[2:] for tags in named for tag in tags if tag != OUTSIDE})
         tags = [OUTSIDE, *(begin + kind for kind in kinds for begin in ("B-", "I-"))]
-        strings = [list(_strings(tokens[number], intents[number], marks[number])) for number in used]
-        counts = Counter(name for sentence in strings for token in sentence for name in token)
-        features = sorted(name for name, count in counts.items() if count >= LEAST_COUNT)
-        ids = {name: number for number, name in enumerate(features)}
+        features, rows = _numbered(_strings(tokens[number], intents[number], marks[number]) for number in used)
         numbers = {tag: number for number, tag in enumerate(tags)}
-        sentences = [
-            Sentence(
-                [[ids[name] for name in token if name in ids] for token in sentence],
-                [numbers[tag] for tag in tagged],
-            )
-            for sentence, tagged in zip(strings, named, strict=True)
-        ]
+        sentences = [Sentence(row, [numbers[tag] for tag in tagged]) for row, tagged in zip(rows, named, strict=True)]
         worth = np.array([CONTEXT_WORTH if name.startswith(CONTEXT) else 1 for name in features], np.float32)
         forbidden, first = _impossible(tags)
         if not kinds:
@@ -240,6 +232,19 @@ def _strings(tokens: Sequence[Token], intent: str, marks: Marks) -> Iterator[lis
             *common,
             *dict.fromkeys(pairs),
         ]
+
+
+def _numbered(sentences: Iterable[Iterable[list[str]]]) -> tuple[list[str], list[list[array[int]]]]:
+    """The features that enough tokens have, sorted, and the tokens with theirs by number; in arrays, because there are millions."""
+    seen: dict[str, int] = {}
+    rows = [
+        [array("i", [seen.setdefault(name, len(seen)) for name in token]) for token in sentence]
+        for sentence in sentences
+    ]
+    counts = Counter(number for row in rows for token in row for number in token)
+    features = sorted(name for name, number in seen.items() if counts[number] >= LEAST_COUNT)
+    places = {seen[name]: place for place, name in enumerate(features)}
+    return features, [[array("i", [places[one] for one in token if one in places]) for token in row] for row in rows]
 
 
 def _impossible(tags: Sequence[str]) -> tuple[Floats, Floats]:
