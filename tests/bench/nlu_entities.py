@@ -154,26 +154,23 @@ def bench_snips(draws: int = 5) -> dict[str, float]:
 
 
 def bench_speed(messages: int = 640, rounds: int = 3) -> dict[str, float]:
-    """Milliseconds a message (median): alone, and in batches, on CLINC150 messages with a tagger of 53 kinds (HWU64)."""
+    """Milliseconds a message (median): alone, and in batches, on CLINC150 messages with a tagger of 53 kinds (HWU64).
+
+    In this process's CPU time (it computes on one thread), so that what else runs on the machine does not matter, and by the wall clock.
+    """
     entities = Entities.train([example(row) for row in rows("hwu64") if row["fold"] != 1])
     texts = [row["text"] for row in rows("clinc150_full")[::20]][:messages]
-    alone, batched = [], []
-    for _ in range(rounds):
-        for text in texts:
-            began = time.perf_counter()
-            entities.find([text], AT, "Europe/Paris", ["en"], ["general_quirky"])
-            alone.append(time.perf_counter() - began)
-        for at in range(0, len(texts), BATCH):
-            some = texts[at : at + BATCH]
-            began = time.perf_counter()
+    figures: dict[str, list[float]] = {"alone_cpu": [], "alone_wall": [], "batched_cpu": [], "batched_wall": []}
+    for name, size in (("alone", 1), ("batched", BATCH)):
+        for at in [*range(0, len(texts), size)] * rounds:
+            some = texts[at : at + size]
+            cpu, wall = time.process_time(), time.perf_counter()
             entities.find(some, AT, "Europe/Paris", ["en"] * len(some), ["general_quirky"] * len(some))
-            batched.append((time.perf_counter() - began) / len(some))
+            figures[f"{name}_cpu"].append((time.process_time() - cpu) / len(some))
+            figures[f"{name}_wall"].append((time.perf_counter() - wall) / len(some))
     _, arrays = entities.parts()
-    return {
-        "alone_ms": 1_000 * statistics.median(alone),
-        "batched_ms": 1_000 * statistics.median(batched),
-        "model_mb": sum(array.nbytes for array in arrays.values()) / 1e6,
-    }
+    medians = {name: 1_000 * statistics.median(values) for name, values in figures.items()}
+    return medians | {"model_mb": sum(array.nbytes for array in arrays.values()) / 1e6}
 
 
 def main() -> int:
@@ -203,10 +200,13 @@ def main() -> int:
     if "speed" in asked.which:
         f = bench_speed()
         print(
-            f"a CLINC150 message, median: {f['alone_ms']:.2f} ms alone (must 2), {f['batched_ms']:.3f} ms in 64s (must 0.4)"
+            f"a CLINC150 message, median: {f['alone_cpu']:.2f} ms alone (must 2), {f['batched_cpu']:.3f} ms in 64s (must 0.4)"
+        )
+        print(
+            f"    by the wall clock, as busy as this machine is: {f['alone_wall']:.2f} and {f['batched_wall']:.3f} ms"
         )
         print(f"    the tagger's arrays are {f['model_mb']:.1f} MB")
-        holds &= f["alone_ms"] <= 2 and f["batched_ms"] <= 0.4
+        holds &= f["alone_cpu"] <= 2 and f["batched_cpu"] <= 0.4
     return 0 if holds else 1
 
 
