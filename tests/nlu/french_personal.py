@@ -18,30 +18,38 @@ TEMPLATES = Path(__file__).parent / "data" / "fr_pii_templates.txt"
 PER_TEMPLATE = 9
 SLOT = re.compile(r"\{(x:)?([a-z_]+)\}")
 
-FIRST = """Adélaïde Aïcha Alban Amandine Anouk Apolline Armelle Assia Audrey Baptiste Bastien Blandine Boubacar Bérengère Capucine Chantal
+
+def words(text: str) -> list[str]:
+    """A list, written without quotes; ~ stands for a space within an entry."""
+    return [word.replace("~", " ") for word in text.split()]
+
+
+FIRST = words("""Adélaïde Aïcha Alban Amandine Anouk Apolline Armelle Assia Audrey Baptiste Bastien Blandine Boubacar Bérengère Capucine Chantal
 Cyprien Djamila Dounia Edwige Elouan Emmanuel Faustine Fatoumata Fleur Gaspard Ghislaine Gwenaëlle Hadrien Hicham Hippolyte Honorine
 Ibrahima Ilyes Ivan Jean-Baptiste Jean-Marc Jeanne Kévin Khadija Ludivine Léopold Maëlys Malik Marie-Claude Marion Mathilde Mehdi
 Mickaël Mireille Morgane Nadège Noémie Octave Oumar Paulette Philippine Quentin Ramzi Roselyne Salomé Samira Solène Sylvain Tanguy
-Théodore Thibault Tiphaine Ugo Valentin Violette Wafa Xavier Yannick Yasmine Youssef Zacharie Zélie""".split()
-LAST = """Abadie Achard Aubry Bacquet Barthélemy Baudouin Belkacem Ben~Amar Bensaïd Berthelot Besnard Bonnefoy Bouvier Bruneau Cazenave
+Théodore Thibault Tiphaine Ugo Valentin Violette Wafa Xavier Yannick Yasmine Youssef Zacharie Zélie""")
+LAST = words("""Abadie Achard Aubry Bacquet Barthélemy Baudouin Belkacem Ben~Amar Bensaïd Berthelot Besnard Bonnefoy Bouvier Bruneau Cazenave
 Chabert Charpentier Chauvet Coulibaly Cousin Crépin D'Almeida Da~Silva De~La~Tour De~Smet Delacourt Delmas Deschamps Diallo Didier
 Dos~Santos Doucet Dupuy El~Khatib Escoffier Estève Faivre Fontaine Foucault Gaillard Germain Gonçalves Grosjean Guérin Guillou Haddad
 Hamel Imbert Jacquot Jouanneau Kaya Keller Kowalski L'Hostis Lachaud Lagarde Lapeyre Le~Bihan Le~Goff Lemoine Leclercq Lhuillier
 Maillard Mbaye Mercadier Meunier Morvan N'Diaye Nguyen Oliveira Ozanne Pelletier Peltier Perrot Peyre Pinchon Poirier Prigent Quéré
 Rambaud Renaud Ribeiro Rouvière Saïdi Schmitt Tessier Texier Touré Traoré Tran Vaillant Van~Damme Vasseur Verdier Vidal Weber Yilmaz
-Zidouni""".split()
-STREETS = """rue~des~Glycines rue~du~Moulin-Vert avenue~Jean-Jaurès boulevard~Victor~Hugo place~du~Marché impasse~des~Tilleuls
+Zidouni""")
+STREETS = words("""rue~des~Glycines rue~du~Moulin-Vert avenue~Jean-Jaurès boulevard~Victor~Hugo place~du~Marché impasse~des~Tilleuls
 chemin~de~la~Fontaine allée~des~Acacias route~de~Vannes quai~des~Chartrons cours~Lafayette rue~du~8~Mai~1945 rue~Pierre~et~Marie~Curie
 square~des~Poètes rue~de~l'Abbé-Grégoire avenue~du~Général~Leclerc passage~du~Grand~Cerf rue~Saint-Exupéry sentier~des~Vignes
-rue~Sainte-Anne faubourg~Saint-Denis rue~Émile~Zola boulevard~de~la~Liberté villa~des~Roses hameau~des~Bruyères""".split()
-CITIES = """Angoulême Annecy Aubervilliers Bayonne Belfort Blois Brive-la-Gaillarde Carcassonne Châteauroux Cholet Colmar Corbeil-Essonnes
+rue~Sainte-Anne faubourg~Saint-Denis rue~Émile~Zola boulevard~de~la~Liberté villa~des~Roses hameau~des~Bruyères""")
+CITIES = words("""Angoulême Annecy Aubervilliers Bayonne Belfort Blois Brive-la-Gaillarde Carcassonne Châteauroux Cholet Colmar Corbeil-Essonnes
 Dunkerque Évreux Fontenay-sous-Bois Gap Guingamp Issy-les-Moulineaux La~Rochelle Laval Le~Mans Lorient Mâcon Montauban Moulins Niort
-Pau Périgueux Quimper Roanne Rodez Saint-Brieuc Saint-Étienne Sète Tarbes Troyes Valence Vannes Vichy Villeurbanne""".split()
-TITLES = "M. Mme Monsieur Madame Mademoiselle Mlle Mr Maître Dr".split()
-ORGS = """Boulangerie~Martin Transports~du~Val SARL~Horizon Menuiserie~Duval~SAS la~CAF Crédit~Agricole l'association~Les~Mésanges
-Électricité~Service Garage~des~Alpes SCI~Bellevue""".split()
-MONTHS = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()
-MAIL_HOSTS = "orange.fr gmail.com wanadoo.fr laposte.net free.fr hotmail.fr mairie-exemple.fr sfr.fr ac-nantes.fr proton.me".split()
+Pau Périgueux Quimper Roanne Rodez Saint-Brieuc Saint-Étienne Sète Tarbes Troyes Valence Vannes Vichy Villeurbanne""")
+TITLES = words("M. Mme Monsieur Madame Mademoiselle Mlle Mr Maître Dr")
+ORGS = words("""Boulangerie~Martin Transports~du~Val SARL~Horizon Menuiserie~Duval~SAS la~CAF Crédit~Agricole l'association~Les~Mésanges
+Électricité~Service Garage~des~Alpes SCI~Bellevue""")
+MONTHS = words("janvier février mars avril mai juin juillet août septembre octobre novembre décembre")
+MAIL_HOSTS = words(
+    "orange.fr gmail.com wanadoo.fr laposte.net free.fr hotmail.fr mairie-exemple.fr sfr.fr ac-nantes.fr proton.me"
+)
 
 
 def plain(text: str) -> str:
@@ -78,7 +86,7 @@ def damaged(random: Random, text: str) -> str:
 
 
 def person(random: Random) -> str:
-    first, last = random.choice(FIRST), random.choice(LAST).replace("~", " ")
+    first, last = random.choice(FIRST), random.choice(LAST)
     full = random.choices(
         [f"{first} {last}", f"{first} {last.upper()}", last, first, f"{last.upper()} {first}", f"{first[0]}. {last}"],
         [48, 14, 14, 14, 5, 5],
@@ -88,7 +96,7 @@ def person(random: Random) -> str:
 
 def address(random: Random) -> str:
     number = str(random.randint(1, 180)) + random.choices(["", " bis", " ter", "B"], [85, 8, 3, 4])[0]
-    street, city = random.choice(STREETS).replace("~", " "), random.choice(CITIES).replace("~", " ")
+    street, city = random.choice(STREETS), random.choice(CITIES)
     tail = random.choices(
         [f", {postcode(random)} {city}", f" {postcode(random)} {city}", f" à {city}", "", f", {city}"],
         [45, 25, 10, 15, 5],
@@ -147,11 +155,8 @@ def bic(random: Random) -> str:
 
 
 def payment_card(random: Random) -> str:
-    whole = damaged(
-        random,
-        luhn(random.choice(["4", "51", "53", "55", "4970"]).ljust(15, "x").replace("x", "") + digits(random, 11)),
-    )
-    whole = whole if len(whole) == 16 else luhn("4970" + digits(random, 11))
+    start = random.choice(["4", "51", "53", "55", "4970"])
+    whole = damaged(random, luhn(start + digits(random, 15 - len(start))))
     return random.choice([whole, grouped(whole, "444"), grouped(whole, "444", "-")])
 
 
@@ -249,16 +254,34 @@ def url(random: Random) -> str:
 
 
 KINDS: dict[str, Callable[[Random], str]] = {
-    name: globals()[name]
-    for name in (
-        "person address postcode phone email iban bic payment_card nir siren siret vat tax_number passport identity_card plate "
-        "date_of_birth ip mac url"
-    ).split()
+    kind.__name__: kind
+    for kind in (
+        person,
+        address,
+        postcode,
+        phone,
+        email,
+        iban,
+        bic,
+        payment_card,
+        nir,
+        siren,
+        siret,
+        vat,
+        tax_number,
+        passport,
+        identity_card,
+        plate,
+        date_of_birth,
+        ip,
+        mac,
+        url,
+    )
 }
 OTHERS: dict[str, Callable[[Random], str]] = {
     "title": lambda random: random.choice(TITLES),
-    "city": lambda random: random.choice(CITIES).replace("~", " "),
-    "org": lambda random: random.choice(ORGS).replace("~", " "),
+    "city": lambda random: random.choice(CITIES),
+    "org": lambda random: random.choice(ORGS),
     "date": date,
     "amount": lambda random: f"{random.randint(2, 400)},{random.randint(0, 99):02d} €",
     "number": lambda random: str(random.randint(2, 99999)),
