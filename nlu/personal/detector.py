@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import io
 import json
-import re
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
@@ -18,31 +19,17 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from nlu.personal import identifiers, sensitive
+from nlu.personal import identifiers, joining, sensitive
 from nlu.personal.features import features
-from nlu.personal.fold import fold, plain
-from nlu.personal.kinds import LEARNT
+from nlu.personal.fold import fold
 from nlu.personal.labelling import CERTAIN, cut
-from nlu.personal.lexicon import classes
 from nlu.personal.tagger import Floats, Tagger
 from nlu.personal.tokens import Tokens
 from nlu.span import Span
 from vault.errors import StartRefused
 
-FOUND_BY: Final = "tagger"
 _SCALE: Final = 2.0
 """What a margin between tags is divided by to become a score: at this margin a span scores .73."""
-
-
-LONGEST_GAP: Final = 40
-_WORD: Final = re.compile(r"[^\W\d_]+")
-_REST_OF_WORD: Final = re.compile(r"(?:-[^\W\d_]{1,30}){1,5}")
-_TOWN_NAME: Final = r"(?:(?:le|la|les|saint|sainte|st|ste) |l')?[^\W\d_]{2,30}(?:[-'][^\W\d_]{1,30}){0,5}(?!\w)"
-_TOWN: Final = re.compile(rf",? ?\b\d{{5}} {_TOWN_NAME}", re.IGNORECASE)
-_ENDS_IN_POSTCODE: Final = re.compile(r"(?<!\d)\d{5}\Z")
-_NAME: Final = re.compile(
-    rf" (?!et |and |for |pour |is |est |last |in |avec |with |please |svp |merci |depuis ){_TOWN_NAME}", re.IGNORECASE
-)
 
 
 class PersonalData:
@@ -57,14 +44,18 @@ class PersonalData:
         """With the model that comes with the program. Raises `StartRefused` where it is missing or damaged."""
         data = resources.files("nlu.personal") / "data"
         try:
-            meta = json.loads((data / "model.json").read_text("utf-8"))
-            with np.load(io.BytesIO((data / "model.npz").read_bytes()), allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-        except (OSError, ValueError) as error:
-            raise StartRefused(
-                "the model of personal data cannot be read", remedy="install the program again"
-            ) from error
-        return cls.from_parts(meta, arrays)
+            return cls.from_files((data / "model.json").read_bytes(), (data / "model.npz").read_bytes())
+        except OSError as error:
+            raise StartRefused("the model of personal data is missing", remedy="install the program again") from error
+
+    @classmethod
+    def from_files(cls, meta: bytes, arrays: bytes) -> PersonalData:
+        """From JSON and an .npz archive, without running code from either. Raises `StartRefused` for what is damaged."""
+        try:
+            with np.load(io.BytesIO(arrays), allow_pickle=False) as stored:
+                return cls.from_parts(json.loads(meta), {name: stored[name] for name in stored.files})
+        except (ValueError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise StartRefused("the model of personal data is damaged", remedy="install the program again") from error
 
     def parts(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         return self._tagger.parts()
@@ -85,8 +76,8 @@ class PersonalData:
         folded = fold(text)
         found, tokens = cut(folded, language)
         learnt = self._learnt(tokens)
-        weak = [span for span in found if not _inside(span, learnt)]
-        kept = identifiers.best([*weak, *learnt, *sensitive.find(folded.text, language)], len(folded.text))
+        loose = _loose(found, learnt, len(folded.text))
+        kept = identifiers.best(len(folded.text), [*loose, *learnt], sensitive.find(folded.text, language))
         if folded.offsets is None:
             return kept
         return [Span(*folded.original(s.start, s.end), s.kind, s.score, s.value, s.found_by) for s in kept]
@@ -105,11 +96,7 @@ class PersonalData:
             spans.extend(
                 _spans(tokens, first, place, self._tagger.kinds[(tag - 1) // 2], _certainty(scores[first:place], tag))
             )
-        return [
-            span
-            for span in _joined(tokens.text, spans)
-            if span.kind in LEARNT and _plausible(tokens.text[span.start : span.end], span)
-        ]
+        return joining.finished(tokens.text, spans)
 
 
 def _spans(tokens: Tokens, first: int, stop: int, kind: str, score: float) -> list[Span]:
@@ -124,57 +111,9 @@ def _spans(tokens: Tokens, first: int, stop: int, kind: str, score: float) -> li
         while end > begin and tokens.words[end - 1] == "." and (kind != "person" or len(tokens.words[end - 2]) > 2):
             end -= 1
         if end > begin:
-            pieces.append(Span(tokens.starts[begin], tokens.ends[end - 1], kind, score, None, FOUND_BY))
+            pieces.append(Span(tokens.starts[begin], tokens.ends[end - 1], kind, score, None, joining.FOUND_BY))
         start = place + 1
     return pieces
-
-
-def _plausible(written: str, span: Span) -> bool:
-    """An address holds a digit or a word that streets have; a name holds a letter."""
-    if span.kind == "address":
-        return any(map(str.isdigit, written)) or any(
-            "R" in classes().get(plain(word), "") for word in _WORD.findall(written)
-        )
-    return any(map(str.isalpha, written))
-
-
-def _joined(text: str, spans: Sequence[Span]) -> list[Span]:
-    """Parts of an address with nothing but spaces, signs and line breaks between are one; so are those around one line (its town);
-    a place beside an address, or after it and "à", belongs to it; so do a postcode and the town after it."""
-    joined: list[Span] = []
-    for span in (_completed(text, part) for part in spans):
-        last = joined[-1] if joined else None
-        if (
-            last is not None
-            and "address" in {last.kind, span.kind} <= {"address", "location"}
-            and _touch(text[last.end : span.start], both=last.kind == span.kind)
-        ):
-            joined[-1] = Span(last.start, span.end, "address", max(last.score, span.score), None, FOUND_BY)
-        elif last is None or span.start >= last.end:
-            joined.append(span)
-    return joined
-
-
-def _touch(between: str, *, both: bool) -> bool:
-    """Whether what stands between two parts of an address joins them. `both`: neither is a mere place."""
-    if len(between) > LONGEST_GAP:
-        return False
-    if not any(map(str.isalnum, between)):
-        return True
-    return between.strip() in ("à", "in") or (both and between.count("\n") == 2 and not any(map(str.isdigit, between)))
-
-
-def _completed(text: str, span: Span) -> Span:
-    """Up to the end of a word with hyphens; an address also takes the postcode and town that follow."""
-    end = span.end
-    if rest := _REST_OF_WORD.match(text, end):
-        end = rest.end()
-    if span.kind == "address" and (
-        town := _TOWN.match(text, end)
-        or (_ENDS_IN_POSTCODE.search(text[max(0, end - 6) : end]) and _NAME.match(text, end))
-    ):
-        end = town.end()
-    return span if end == span.end else Span(span.start, end, span.kind, span.score, None, FOUND_BY)
 
 
 def _certainty(scores: Floats, begin: int) -> float:
@@ -185,7 +124,14 @@ def _certainty(scores: Floats, begin: int) -> float:
     return round(float(1 / (1 + np.exp(-np.clip(margin / _SCALE, -30, 30)))), 3)
 
 
-def _inside(span: Span, learnt: Sequence[Span]) -> bool:
-    if span.score >= CERTAIN and span.kind != "postcode":
-        return False
-    return any(other.kind == "address" and other.start < span.end and span.start < other.end for other in learnt)
+def _loose(found: Sequence[Span], learnt: Sequence[Span], length: int) -> list[Span]:
+    """Identifiers without the postcodes and weak findings that are a part of an address."""
+    inside = bytearray(length)
+    for span in learnt:
+        if span.kind == "address":
+            inside[span.start : span.end] = b"\x01" * (span.end - span.start)
+    return [
+        span
+        for span in found
+        if (span.score >= CERTAIN and span.kind != "postcode") or not any(inside[span.start : span.end])
+    ]

@@ -17,6 +17,8 @@ _SEPARATORS: Final = re.compile(r"[ .\-]")
 _WRITTEN_AS_IS: Final = frozenset({"ip", "url", "date_of_birth", "postcode"})
 _HOPES: Final = re.compile(r"\d|@|/|\[at|\(at|arobase|bic\b|swift", re.IGNORECASE)
 """Text without any of these holds no identifier."""
+_DIGIT: Final = re.compile("[0-9]")
+_WITHOUT_DIGITS: Final = tuple(rule for rule in RULES if rule.kind in ("bic", "url"))
 _RANK: Final = {kind: rank for rank, kind in enumerate(KINDS)}
 
 
@@ -24,20 +26,26 @@ def find(text: str, language: str) -> list[Span]:
     """Identifiers in folded text, in order, none overlapping; time is linear. `language` is "fr", "en" or ""."""
     if not _HOPES.search(text):
         return []
-    found = [*emails.find(text), *phones.find(text, language)]
-    for rule in RULES:
+    found = [*emails.find(text)]
+    rules = _WITHOUT_DIGITS
+    if _DIGIT.search(text):
+        found.extend(phones.find(text, language))
+        rules = RULES
+    for rule in rules:
         found.extend(_apply(rule, text))
-    return best(found, len(text))
+    return best(len(text), found)
 
 
-def best(spans: Iterable[Span], length: int) -> list[Span]:
-    """Those that do not overlap, in order: the higher score wins, then the longer, then the kind that `KINDS` names first."""
+def best(length: int, *ranks: Iterable[Span]) -> list[Span]:
+    """Those that do not overlap, in order. An earlier rank wins over a later one; within a rank the higher score wins, then the longer,
+    then the kind that `KINDS` names first. `length` is the text's."""
     taken = bytearray(length)
     kept = []
-    for span in sorted(spans, key=lambda s: (-s.score, s.start - s.end, _RANK[s.kind], s.start)):
-        if not any(taken[span.start : span.end]):
-            taken[span.start : span.end] = b"\x01" * (span.end - span.start)
-            kept.append(span)
+    for spans in ranks:
+        for span in sorted(spans, key=lambda s: (-s.score, s.start - s.end, _RANK[s.kind], s.start)):
+            if not any(taken[span.start : span.end]):
+                taken[span.start : span.end] = b"\x01" * (span.end - span.start)
+                kept.append(span)
     return sorted(kept, key=lambda s: s.start)
 
 

@@ -27,6 +27,6 @@ def classes() -> dict[str, str]:
         for entry in entries(name):
             parts = plain(entry).replace("-", " ").replace("'", " ").split()
             for part in parts:
-                if (len(parts) == 1 or len(part) > 3) and letter not in found.get(part, ""):
+                if (len(parts) == 1 or len(part) > 2) and letter not in found.get(part, ""):
                     found[part] = found.get(part, "") + letter
     return found

@@ -30,15 +30,18 @@ _LOOSE: Final = re.compile(
 )
 _AMERICAN: Final = re.compile(_NORTH_AMERICA + _EXTENSION, re.IGNORECASE)
 _CONTEXT: Final = re.compile(
-    r"(?<!\w)(?:t[eé]l(?:\.|\b|[eé]phon)|phone|portable|mobile|cell|fax\b|call|appel|rappel|joi(?:nd|gn)|reach|sms\b|text me|whatsapp|fixe\b|"
-    r"answer|number is|office\b|ring|contact|"
+    r"(?<!\w)(?:t[eé]l(?:\.|\b|[eé]phon)|phone|portable|mobile|cell|fax\b|call|appel|rappel|joi(?:nd|gn)|reach|sms\b|text me|"
+    r"whatsapp|fixe\b|answer|number is|office\b|ring|contact|"
     r"num[eé]ro(?! (?:de )?(?:s[eé]cu|fiscal|carte|compte|commande|siret|tva|client|dossier|passeport)))",
     re.IGNORECASE,
 )
 _CONTEXT_AFTER: Final = re.compile(
     r"[ \-(]{0,3}(?:office|fax|mobile|home|work|portable|fixe|bureau|domicile|cell)\b", re.IGNORECASE
 )
-_DATE: Final = re.compile(r"\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}|\d{4}-\d\d-\d\d|\d{4}[ -]\d{4}")
+_DATE: Final = re.compile(
+    r"(?:0?[1-9]|[12]\d|3[01])([/.-])(?:0?[1-9]|[12]\d|3[01])\1(?:19|20)\d\d|(?:19|20)\d\d-\d\d-\d\d|(?:19|20)\d\d[/-](?:19|20)\d\d"
+)
+_LIKE_A_DATE: Final = re.compile(r"\d{1,2}[/.-]\d{1,2}[/.-]\d{2}|\d{4}[ -]\d{4}")
 _SIX: Final = re.compile(r"\d{2}([ .-])\d{2}\1\d{2}|\d{3}[ .-]\d{3}")
 REACH: Final = 40
 MAX_DIGITS: Final = 15
@@ -58,7 +61,9 @@ def _judge(text: str, start: int, end: int, written: str, language: str, *, form
     if not 6 <= digits <= MAX_DIGITS + 2:
         return None
     announced = bool(_CONTEXT.search(text, max(0, start - REACH), start) or _CONTEXT_AFTER.match(text, end, end + 16))
-    if (_DATE.fullmatch(written) and not announced) or (digits == 6 and not formed and not _SIX.fullmatch(written)):
+    if _DATE.fullmatch(written) or (_LIKE_A_DATE.fullmatch(written) and not announced):
+        return None
+    if digits == 6 and not formed and not _SIX.fullmatch(written):
         return None
     number = e164(written, language) if formed or announced else None
     if number is not None:
@@ -66,11 +71,8 @@ def _judge(text: str, start: int, end: int, written: str, language: str, *, form
         return Span(start, end, "phone", 0.97 if announced or international else 0.88, number, "phonenumbers")
     if announced and digits <= MAX_DIGITS:
         return Span(start, end, "phone", 0.7, None, "phone context")
-    if (
-        formed
-        and (written.startswith(("+", "0")) or _AMERICAN.fullmatch(written))
-        and len(re.split(r"[ .\-/)]+", written)) > 2
-    ):
+    grouped = len(re.split(r"[ .\-/)]+", written)) > 2 and (written.startswith("0") or _AMERICAN.fullmatch(written))
+    if formed and (grouped or written.startswith("+")):
         return Span(start, end, "phone", 0.5, None, "phone form")
     return None
 

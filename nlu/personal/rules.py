@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from nlu.personal import checks
+from nlu.personal import checks, contexts
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,6 @@ class Rule:
     reach: int = 48
 
 
-def _words(text: str) -> re.Pattern[str]:
-    """A pattern of context words: alternatives, starting at a word's start, case ignored."""
-    return re.compile(rf"(?<!\w)(?:{text})", re.IGNORECASE)
-
-
 def _form(text: str, flags: int = 0) -> re.Pattern[str]:
     """A pattern between boundaries: no letter, digit or decimal mark touches it."""
     return re.compile(rf"(?<![\w.,+@-])(?<!\d[/:])(?:{text})(?![\w@]|[.,:/-]\d)", flags)
@@ -57,43 +52,6 @@ _DATE: Final = (
     r"\d{1,2}([/.-])\d{1,2}\1(?:\d{4}|\d{2})|\d{4}[-/]\d{2}[-/]\d{2}|"
     rf"\d{{1,2}}(?:er|st|nd|rd|th)?(?: of)? (?:{_MONTH})\.?,? \d{{4}}|(?:{_MONTH})\.? \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}"
 )
-_ACCOUNT: Final = _words(r"bic\b|swift|iban|rib\b|code (?:de la )?banque|bank code")
-_CARD: Final = _words(
-    r"cartes?\b|cb\b|cards?\b|cc\b|visa|master ?card|amex|credit|cr[eé]dit\b(?! agricole| mutuel| lyonnais)|bleue|paiement|payment|"
-    r"debit|d[eé]bit"
-)
-_NIR: Final = _words(
-    r"nir\b|s[eé]cu\b|s[eé]curit[eé] sociale|s[eé]cu(?:rit[eé])? soc|n[°o]? ?ss\b|carte vitale|vitale|assur[eé]e?s?\b|immatricul[eé]e?s?\b|"
-    r"social security"
-)
-_NATIONAL: Final = _words(
-    r"ssn\b|social security|social insurance|sin\b|national insurance|nino\b|ni number|registre national|num[eé]ro national|"
-    r"national (?:register|number|registration)|n[°o] national|avs\b|ahv\b|niss\b|matricule|num[eé]ro d'assurance sociale|nas\b"
-)
-_COMPANY: Final = _words(
-    r"sire[nt]\b|rcs\b|entreprise|soci[eé]t[eé]\b|company|immatricul[eé]e|[eé]tablissement|registration"
-)
-_VAT: Final = _words(r"tva\b|t\.v\.a|vat\b|intracom|mwst|btw\b|ust-?id")
-_TAX: Final = _words(r"fiscale?s?\b|spi\b|imp[oô]ts?\b|imposition|tax\b|contribuable|tin\b|utr\b|taxpayer")
-_PASSPORT: Final = _words(r"passeports?\b|passports?\b")
-_IDENTITY: Final = _words(
-    r"cni\b|cartes? (?:nationales? )?d'?identit[eé]|pi[eè]ces? d'?identit[eé]|titres? de s[eé]jour|identity cards?|id cards?|national id|"
-    r"eid\b|id number"
-)
-_LICENCE: Final = _words(r"permis(?: de conduire)?\b|driv(?:er'?s?|ing) licen[cs]e|licen[cs]e (?:number|no|n°)|dl\b")
-_PLATE: Final = _words(
-    r"immatricul|plaques?\b|v[eé]hicules?\b|voitures?\b|auto\b|moto\b|scooter|camion|fourri[eè]re|carte grise|stationn|gar[eé]e?\b|"
-    r"cession|vehicles?\b|cars?\b|van\b|number plate|licen[cs]e plate|plate\b|registration|reg\b|parked|tow"
-)
-_POSTCODE: Final = _words(r"code ?postal|c\.?p\.?\b|zip\b|zip ?code|post ?code|postal code|npa\b")
-_BORN: Final = _words(
-    r"n[eé]e?s?(?:\(e\))?(?:e?s?)? (?:le|un|vers|en|à)\b|n[eé]\(e\)|n[eé]e?\b|naissance|ddn\b|date de naiss|born\b|birth|birthday|"
-    r"birthdate|dob\b|d\.o\.b|anniversaire"
-)
-_MACHINE: Final = _words(
-    r"ip\b|ipv[46]|adresses?\b|address(?:es)?\b|routeur|router|server|serveur|host|connexion|connection|login|blocked|bloqu"
-)
-
 _BIC: Final = rf"[A-Z]{{4}} ?(?:{'|'.join((*checks.IBAN_LENGTHS, 'US', 'CA'))}) ?[A-Z0-9]{{2}}(?: ?[A-Z0-9]{{3}})?"
 _HOSTS: Final = (
     r"(?:facebook|instagram|twitter|x|tiktok|snapchat|threads|pinterest|github|gitlab|reddit|medium|vk|t|twitch|bsky|linktr|linkedin|"
@@ -106,7 +64,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "iban",
         re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?:[ .-]?[A-Z0-9]){11,30}", _I),
         Scores(0.99, 0.98, 0.7, 0.5),
-        _ACCOUNT,
+        contexts.ACCOUNT,
         checks.iban,
     ),
     Rule(
@@ -114,7 +72,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "bic",
         _form(_BIC),
         Scores(0, 0, 0.9, 0),
-        _ACCOUNT,
+        contexts.ACCOUNT,
         reach=32,
     ),
     Rule(
@@ -122,7 +80,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "bic in small letters",
         _form(_BIC, _I),
         Scores(0, 0, 0.8, 0),
-        _words(r"bic\b|swift"),
+        contexts.words(r"bic\b|swift"),
         reach=12,
     ),
     Rule(
@@ -135,7 +93,7 @@ RULES: Final[tuple[Rule, ...]] = (
             _I,
         ),
         Scores(0.99, 0.9, 0.7, 0.3),
-        _VAT,
+        contexts.VAT,
         checks.vat,
     ),
     Rule(
@@ -146,7 +104,7 @@ RULES: Final[tuple[Rule, ...]] = (
             _I,
         ),
         Scores(0.99, 0.95, 0.75, 0.4),
-        _NIR,
+        contexts.NIR,
         checks.nir,
     ),
     Rule(
@@ -154,14 +112,14 @@ RULES: Final[tuple[Rule, ...]] = (
         "nir without key",
         _form(r"[1-478][ .-]?\d{2}[ .-]?(?:0[1-9]|1[0-2]|[2-9]\d)[ .-]?(?:\d{2}|2[AB])[ .-]?\d{3}[ .-]?\d{3}", _I),
         Scores(0, 0, 0.75, 0),
-        _NIR,
+        contexts.NIR,
     ),
     Rule(
         "siret",
         "siret",
         _form(r"\d{3}[ .]?\d{3}[ .]?\d{3}[ .]?\d{5}"),
         Scores(0.99, 0.5, 0.75, 0),
-        _COMPANY,
+        contexts.COMPANY,
         checks.siret,
     ),
     Rule(
@@ -169,7 +127,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "siren",
         _form(r"\d{3}[ .]?\d{3}[ .]?\d{3}(?![ .]?\d{5}(?!\d))"),
         Scores(0.98, 0, 0.65, 0),
-        _COMPANY,
+        contexts.COMPANY,
         checks.siren,
         32,
     ),
@@ -178,11 +136,15 @@ RULES: Final[tuple[Rule, ...]] = (
         "numéro fiscal",
         _form(r"[0-3]\d[ .]?\d{2}[ .]?\d{3}[ .]?\d{3}[ .]?\d{3}"),
         Scores(0.99, 0.6, 0.72, 0),
-        _TAX,
+        contexts.TAX,
         checks.tax_number,
     ),
     Rule(
-        "tax_number", "tax reference", _form(r"\d{5} ?\d{5}|\d{2}-\d{7}|9\d{2}-\d{2}-\d{4}"), Scores(0, 0, 0.7, 0), _TAX
+        "tax_number",
+        "tax reference",
+        _form(r"\d{5} ?\d{5}|\d{2}-\d{7}|9\d{2}-\d{2}-\d{4}"),
+        Scores(0, 0, 0.7, 0),
+        contexts.TAX,
     ),
     Rule(
         "payment_card",
@@ -192,7 +154,7 @@ RULES: Final[tuple[Rule, ...]] = (
             r"3[47]\d{2}[ -]?\d{6}[ -]?\d{5}|(?:30[0-5]\d|3[68]\d{2})[ -]?\d{6}[ -]?\d{4}|(?:2131|1800)\d{11}"
         ),
         Scores(0.99, 0.9, 0.7, 0.35),
-        _CARD,
+        contexts.CARD,
         checks.payment_card,
     ),
     Rule(
@@ -200,7 +162,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "Maestro card",
         _form(r"(?:5[0678]\d{2}|6\d{3})(?:[ -]?\d{4}){2}(?:[ -]?\d{1,4})?(?:[ -]?\d{1,3})?"),
         Scores(0.97, 0, 0.6, 0),
-        _CARD,
+        contexts.CARD,
         checks.payment_card,
     ),
     Rule(
@@ -211,7 +173,7 @@ RULES: Final[tuple[Rule, ...]] = (
             r"[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]"
         ),
         Scores(0.98, 0.9, 0.9, 0.7),
-        _NATIONAL,
+        contexts.NATIONAL,
         checks.national_number,
     ),
     Rule(
@@ -219,31 +181,40 @@ RULES: Final[tuple[Rule, ...]] = (
         "number after its name",
         _form(r"\d{3}[ -]?\d{3}[ -]?\d{3}|\d{3} ?\d{2} ?\d{4}|\d{11}|\d{13}"),
         Scores(0.95, 0, 0.7, 0),
-        _NATIONAL,
+        contexts.NATIONAL,
         checks.national_number,
     ),
-    Rule("passport", "French passport", _form(r"\d{2} ?[A-Z]{2} ?\d{5}", _I), Scores(0, 0, 0.97, 0.4), _PASSPORT),
-    Rule("passport", "passport", _form(r"[A-Z]{1,2} ?\d{6,8}|\d{8,9}", _I), Scores(0, 0, 0.8, 0), _PASSPORT, reach=32),
+    Rule(
+        "passport", "French passport", _form(r"\d{2} ?[A-Z]{2} ?\d{5}", _I), Scores(0, 0, 0.97, 0.4), contexts.PASSPORT
+    ),
+    Rule(
+        "passport",
+        "passport",
+        _form(r"[A-Z]{1,2} ?\d{6,8}|\d{8,9}", _I),
+        Scores(0, 0, 0.8, 0),
+        contexts.PASSPORT,
+        reach=32,
+    ),
     Rule(
         "identity_card",
         "old French identity card",
         _form(r"\d{12}|\d{2} ?\d{2} ?\d{2} ?\d{6}"),
         Scores(0, 0, 0.93, 0),
-        _IDENTITY,
+        contexts.IDENTITY,
     ),
     Rule(
         "identity_card",
         "identity card",
         _form(r"(?=[A-Z0-9]*\d)(?=[0-9]*[A-Z])[A-Z0-9]{9}|\d{3}-\d{7}-\d{2}|[A-Z]{1,2}\d{6,8}|\d{8,10}", _I),
         Scores(0, 0, 0.85, 0),
-        _IDENTITY,
+        contexts.IDENTITY,
     ),
     Rule(
         "driving_licence",
         "driving licence",
         _form(r"(?=[A-Z0-9-]{0,8}\d{2})[A-Z0-9]{7,18}|[A-Z]\d{4}-\d{5}-\d{5}", _I),
         Scores(0, 0, 0.75, 0),
-        _LICENCE,
+        contexts.LICENCE,
         reach=36,
     ),
     Rule(
@@ -251,51 +222,51 @@ RULES: Final[tuple[Rule, ...]] = (
         "SIV plate",
         _form(r"[A-HJ-NP-TV-Z]{2}-\d{3}-[A-HJ-NP-TV-Z]{2}|[A-HJ-NP-TV-Z]{2} ?\d{3} ?[A-HJ-NP-TV-Z]{2}", _I),
         Scores(0, 0, 0.97, 0.55),
-        _PLATE,
+        contexts.PLATE,
     ),
     Rule(
         "plate",
         "FNI plate",
         _form(r"\d{1,4}[ -]?[A-HJ-NP-TV-Z]{2,3}[ -]?(?:\d{2}|2[AB]|97\d)", _I),
         Scores(0, 0, 0.8, 0),
-        _PLATE,
+        contexts.PLATE,
     ),
     Rule(
         "plate",
         "foreign plate",
         _form(r"[A-Z]{2}\d{2} ?[A-Z]{3}|[12]-[A-Z]{3}-\d{3}|[A-Z]{4} ?\d{3}|[A-Z]{2} ?\d{4,6}"),
         Scores(0, 0, 0.75, 0),
-        _PLATE,
+        contexts.PLATE,
     ),
     Rule(
         "postcode",
         "postcode after its name",
         _form(r"(?:[A-Z]-?)?\d{5}(?:-\d{4})?|\d{4}|\d{2} ?\d{3}"),
         Scores(0, 0, 0.9, 0),
-        _POSTCODE,
+        contexts.POSTCODE,
         reach=28,
     ),
-    Rule("postcode", "ZIP+4", _form(r"[A-Z]{2} (\d{5}-\d{4})"), Scores(0, 0, 0.85, 0.7), _POSTCODE),
+    Rule("postcode", "ZIP+4", _form(r"[A-Z]{2} (\d{5}-\d{4})"), Scores(0, 0, 0.85, 0.7), contexts.POSTCODE),
     Rule(
         "postcode",
         "British postcode",
         _form(r"(?:[A-PR-UWYZ][A-HK-Y]?\d[0-9A-HJKMNP-Y]?|GIR) \d[ABD-HJLNP-UW-Z]{2}"),
         Scores(0, 0, 0.95, 0.8),
-        _POSTCODE,
+        contexts.POSTCODE,
     ),
     Rule(
         "postcode",
         "Canadian postcode",
         _form(r"[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z] ?\d[ABCEGHJ-NPRSTV-Z]\d"),
         Scores(0, 0, 0.95, 0.7),
-        _POSTCODE,
+        contexts.POSTCODE,
     ),
     Rule(
         "ip",
         "IPv4",
         re.compile(r"(?<![\w.-])(?:(?:25[0-5]|2[0-4]\d|1?\d{1,2})\.){3}(?:25[0-5]|2[0-4]\d|1?\d{1,2})(?![\w-]|\.\d)"),
         Scores(0.95, 0.85, 0, 0),
-        _MACHINE,
+        contexts.MACHINE,
         checks.address_of_a_machine,
     ),
     Rule(
@@ -305,7 +276,7 @@ RULES: Final[tuple[Rule, ...]] = (
             r"(?<![\w:.])(?=[0-9A-F:]{0,30}\d)[0-9A-F]{0,4}(?::[0-9A-F]{0,4}){2,7}(?:\.\d{1,3}){0,3}(?![\w:]|\.\d)", _I
         ),
         Scores(0.95, 0.85, 0, 0),
-        _MACHINE,
+        contexts.MACHINE,
         checks.address_of_a_machine,
     ),
     Rule(
@@ -322,7 +293,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "date near birth",
         re.compile(rf"(?<![\w/.-])(?:{_DATE})(?![\w/-]|\.\d)", _I),
         Scores(0, 0, 0.95, 0),
-        _BORN,
+        contexts.BORN,
         reach=40,
     ),
     Rule(
@@ -336,9 +307,15 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         "url",
+        "address with credentials",  # above an e-mail address: what stands before the @ may be a password
+        re.compile(r"(?<![\w@.-])(?:https?|ftp)://[^\s<>\"'/@]{1,100}@[^\s<>\"']{1,500}", _I),
+        Scores(0, 0, 0.995, 0.995),
+    ),
+    Rule(
+        "url",
         "address with a user",
         re.compile(
-            r"(?<![\w@.-])(?:https?|ftp)://(?:[^\s<>\"'/@]{1,100}@[^\s<>\"']{1,500}|[^\s<>\"'/@]{1,200}/(?:~|users?/|profiles?/|u/|@)[^\s<>\"']{1,500}|"
+            r"(?<![\w@.-])(?:https?|ftp)://(?:[^\s<>\"'/@]{1,200}/(?:~|users?/|profiles?/|u/|@)[^\s<>\"']{1,500}|"
             r"[^\s<>\"'?]{1,300}\?[^\s<>\"']{0,300}?(?:user|username|login|email|name|nom|prenom)=[^\s<>\"']{1,300})",
             _I,
         ),

@@ -20,6 +20,8 @@ LANGUAGES: Final = ("fr", "en")
 KINDS: Final = ("person", "address", "location", "organisation")
 """What the tagger tells apart. Only the first two are personal; the others are learnt so that they are not taken for them."""
 
+ANOTHER: Final = 0.35
+"""How likely another sentence follows one."""
 _SLOT: Final = re.compile(r"\{([a-z0-9]+)\}")
 _CHOICE: Final = re.compile(r"\(([^()]*\|[^()]*)\)")
 _LABELS: Final = {
@@ -31,14 +33,33 @@ _LABELS: Final = {
 
 
 def examples(language: str, *, rounds: int, seed: int) -> Iterator[Example]:
-    """Each template `rounds` times, filled anew; marked by `KINDS`. Templates without a choice or slot are given once."""
+    """Each template `rounds` times, filled anew; marked by `KINDS`. Templates without a choice or slot are given once. Often another
+    sentence follows, since most messages are longer than one."""
     source = (resources.files("nlu.personal") / "data" / f"templates_{language}.txt").read_text("utf-8")
     # Seeded: the same sentences each time; nothing here is a secret.
     random, filler = Random(seed), Filler(language, Random(seed + 1))  # noqa: S311
-    for line in source.splitlines():
-        if line and not line.startswith("#"):
-            for _ in range(rounds if _SLOT.search(line) or "|" in line else 1):
-                yield _vary(_fill(_chosen(line.replace("\\n", "\n"), random), filler), random)
+    templates = [line.replace("\\n", "\n") for line in source.splitlines() if line and not line.startswith("#")]
+    for template in templates:
+        for _ in range(rounds if _SLOT.search(template) or "|" in template else 1):
+            example = _fill(_chosen(template, random), filler)
+            while random.random() < ANOTHER:
+                example = _followed(example, _fill(_chosen(random.choice(templates), random), filler), random)
+            yield _vary(example, random)
+
+
+def _followed(first: Example, second: Example, random: Random) -> Example:
+    """Both in one message, the second with a capital."""
+    text = first.text.rstrip()
+    text += (
+        random.choice((" ", "\n"))
+        if text[-1:] in (".", "!", "?")
+        else random.choice((". ", ". ", "! ", ", ", " ", "\n"))
+    )
+    moved = (Span(span.start + len(text), span.end + len(text), span.kind) for span in second.entities)
+    start = second.text[:1].upper() if random.random() < 0.8 else second.text[:1]
+    return Example(
+        text + (start if len(start) == 1 else second.text[:1]) + second.text[1:], "", (*first.entities, *moved)
+    )
 
 
 def _chosen(template: str, random: Random) -> str:

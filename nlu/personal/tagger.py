@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import Any, Final
 
 import numpy as np
@@ -35,8 +36,7 @@ class Tagger:
         """Best tags of one text's tokens, as places in `tags`, and the score of each tag (n_tokens, n_tags)."""
         if not features:
             return [], np.zeros((0, len(self.tags)), np.float32)
-        ids = self._ids
-        rows = np.array([[ids.get(name, 0) for name in token] for token in features], np.int32)
+        rows = np.array([[*map(self._ids.get, token, repeat(0))] for token in features], np.int32)
         scores: Floats = self._weights[rows].sum(axis=1, dtype=np.float32)
         return viterbi(scores, self._transitions), scores
 

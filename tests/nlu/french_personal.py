@@ -24,28 +24,39 @@ def words(text: str) -> list[str]:
     return [word.replace("~", " ") for word in text.split()]
 
 
-FIRST = words("""Adélaïde Aïcha Alban Amandine Anouk Apolline Armelle Assia Audrey Baptiste Bastien Blandine Boubacar Bérengère Capucine Chantal
-Cyprien Djamila Dounia Edwige Elouan Emmanuel Faustine Fatoumata Fleur Gaspard Ghislaine Gwenaëlle Hadrien Hicham Hippolyte Honorine
-Ibrahima Ilyes Ivan Jean-Baptiste Jean-Marc Jeanne Kévin Khadija Ludivine Léopold Maëlys Malik Marie-Claude Marion Mathilde Mehdi
-Mickaël Mireille Morgane Nadège Noémie Octave Oumar Paulette Philippine Quentin Ramzi Roselyne Salomé Samira Solène Sylvain Tanguy
-Théodore Thibault Tiphaine Ugo Valentin Violette Wafa Xavier Yannick Yasmine Youssef Zacharie Zélie""")
-LAST = words("""Abadie Achard Aubry Bacquet Barthélemy Baudouin Belkacem Ben~Amar Bensaïd Berthelot Besnard Bonnefoy Bouvier Bruneau Cazenave
+FIRST = words(
+    """Adélaïde Aïcha Alban Amandine Anouk Apolline Armelle Assia Audrey Baptiste Bastien Blandine Boubacar Bérengère Capucine Chantal
+Cyprien Djamila Dounia Edwige Elouan Emmanuel Faustine Fatoumata Fleur Gaspard Ghislaine Gwenaëlle Hadrien Hicham Hippolyte
+Honorine Ibrahima Ilyes Ivan Jean-Baptiste Jean-Marc Jeanne Kévin Khadija Ludivine Léopold Maëlys Malik Marie-Claude Marion
+Mathilde Mehdi Mickaël Mireille Morgane Nadège Noémie Octave Oumar Paulette Philippine Quentin Ramzi Roselyne Salomé Samira Solène
+Sylvain Tanguy Théodore Thibault Tiphaine Ugo Valentin Violette Wafa Xavier Yannick Yasmine Youssef Zacharie Zélie"""
+)
+LAST = words(
+    """Abadie Achard Aubry Bacquet Barthélemy Baudouin Belkacem Ben~Amar Bensaïd Berthelot Besnard Bonnefoy Bouvier Bruneau Cazenave
 Chabert Charpentier Chauvet Coulibaly Cousin Crépin D'Almeida Da~Silva De~La~Tour De~Smet Delacourt Delmas Deschamps Diallo Didier
-Dos~Santos Doucet Dupuy El~Khatib Escoffier Estève Faivre Fontaine Foucault Gaillard Germain Gonçalves Grosjean Guérin Guillou Haddad
-Hamel Imbert Jacquot Jouanneau Kaya Keller Kowalski L'Hostis Lachaud Lagarde Lapeyre Le~Bihan Le~Goff Lemoine Leclercq Lhuillier
-Maillard Mbaye Mercadier Meunier Morvan N'Diaye Nguyen Oliveira Ozanne Pelletier Peltier Perrot Peyre Pinchon Poirier Prigent Quéré
-Rambaud Renaud Ribeiro Rouvière Saïdi Schmitt Tessier Texier Touré Traoré Tran Vaillant Van~Damme Vasseur Verdier Vidal Weber Yilmaz
-Zidouni""")
-STREETS = words("""rue~des~Glycines rue~du~Moulin-Vert avenue~Jean-Jaurès boulevard~Victor~Hugo place~du~Marché impasse~des~Tilleuls
-chemin~de~la~Fontaine allée~des~Acacias route~de~Vannes quai~des~Chartrons cours~Lafayette rue~du~8~Mai~1945 rue~Pierre~et~Marie~Curie
-square~des~Poètes rue~de~l'Abbé-Grégoire avenue~du~Général~Leclerc passage~du~Grand~Cerf rue~Saint-Exupéry sentier~des~Vignes
-rue~Sainte-Anne faubourg~Saint-Denis rue~Émile~Zola boulevard~de~la~Liberté villa~des~Roses hameau~des~Bruyères""")
-CITIES = words("""Angoulême Annecy Aubervilliers Bayonne Belfort Blois Brive-la-Gaillarde Carcassonne Châteauroux Cholet Colmar Corbeil-Essonnes
-Dunkerque Évreux Fontenay-sous-Bois Gap Guingamp Issy-les-Moulineaux La~Rochelle Laval Le~Mans Lorient Mâcon Montauban Moulins Niort
-Pau Périgueux Quimper Roanne Rodez Saint-Brieuc Saint-Étienne Sète Tarbes Troyes Valence Vannes Vichy Villeurbanne""")
+Dos~Santos Doucet Dupuy El~Khatib Escoffier Estève Faivre Fontaine Foucault Gaillard Germain Gonçalves Grosjean Guérin Guillou
+Haddad Hamel Imbert Jacquot Jouanneau Kaya Keller Kowalski L'Hostis Lachaud Lagarde Lapeyre Le~Bihan Le~Goff Lemoine Leclercq
+Lhuillier Maillard Mbaye Mercadier Meunier Morvan N'Diaye Nguyen Oliveira Ozanne Pelletier Peltier Perrot Peyre Pinchon Poirier
+Prigent Quéré Rambaud Renaud Ribeiro Rouvière Saïdi Schmitt Tessier Texier Touré Traoré Tran Vaillant Van~Damme Vasseur Verdier
+Vidal Weber Yilmaz Zidouni"""
+)
+STREETS = words(
+    """rue~des~Glycines rue~du~Moulin-Vert avenue~Jean-Jaurès boulevard~Victor~Hugo place~du~Marché impasse~des~Tilleuls
+chemin~de~la~Fontaine allée~des~Acacias route~de~Vannes quai~des~Chartrons cours~Lafayette rue~du~8~Mai~1945
+rue~Pierre~et~Marie~Curie square~des~Poètes rue~de~l'Abbé-Grégoire avenue~du~Général~Leclerc passage~du~Grand~Cerf
+rue~Saint-Exupéry sentier~des~Vignes rue~Sainte-Anne faubourg~Saint-Denis rue~Émile~Zola boulevard~de~la~Liberté villa~des~Roses
+hameau~des~Bruyères"""
+)
+CITIES = words(
+    """Angoulême Annecy Aubervilliers Bayonne Belfort Blois Brive-la-Gaillarde Carcassonne Châteauroux Cholet Colmar Corbeil-Essonnes
+Dunkerque Évreux Fontenay-sous-Bois Gap Guingamp Issy-les-Moulineaux La~Rochelle Laval Le~Mans Lorient Mâcon Montauban Moulins
+Niort Pau Périgueux Quimper Roanne Rodez Saint-Brieuc Saint-Étienne Sète Tarbes Troyes Valence Vannes Vichy Villeurbanne"""
+)
 TITLES = words("M. Mme Monsieur Madame Mademoiselle Mlle Mr Maître Dr")
-ORGS = words("""Boulangerie~Martin Transports~du~Val SARL~Horizon Menuiserie~Duval~SAS la~CAF Crédit~Agricole l'association~Les~Mésanges
-Électricité~Service Garage~des~Alpes SCI~Bellevue""")
+ORGS = words(
+    """Boulangerie~Martin Transports~du~Val SARL~Horizon Menuiserie~Duval~SAS la~CAF Crédit~Agricole l'association~Les~Mésanges
+Électricité~Service Garage~des~Alpes SCI~Bellevue"""
+)
 MONTHS = words("janvier février mars avril mai juin juillet août septembre octobre novembre décembre")
 MAIL_HOSTS = words(
     "orange.fr gmail.com wanadoo.fr laposte.net free.fr hotmail.fr mairie-exemple.fr sfr.fr ac-nantes.fr proton.me"
