@@ -26,6 +26,18 @@ _GREEK: Final = (
     "ABEZHIKMNOPTYXo",
 )
 """Letters by the Latin ones that they cannot be told from."""
+_BLOCKS: Final = (
+    (0x80, 0x3100),
+    (0xA620, 0xAC00),
+    (0xFE50, 0xFF00),
+    (0x104A0, 0x11E00),
+    (0x16A00, 0x16C00),
+    (0x1D7C0, 0x1D800),
+    (0x1E100, 0x1E400),
+    (0x1E900, 0x1EA00),
+    (0x1FBF0, 0x1FC00),
+)
+"""Where Unicode has digits, spaces and dashes, without the large blocks that have none."""
 
 
 def _same() -> dict[int, str]:
@@ -36,7 +48,7 @@ def _same() -> dict[int, str]:
     same |= dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bc\u00b4\u2032"), "'")
     same |= dict.fromkeys(map(ord, "\u3002\uff61\u2024"), ".")
     same[0x2212] = "-"
-    for code in (*range(0x80, 0x3100), *range(0xA620, 0xAC00), *range(0xFE50, 0xFF00), *range(0x104A0, 0x1FC00)):
+    for code in (code for first, last in _BLOCKS for code in range(first, last)):
         character = chr(code)
         category = unicodedata.category(character)
         if category == "Nd":

@@ -46,7 +46,7 @@ def _plausible(written: str, span: Span) -> bool:
 
 def _join(text: str, spans: Sequence[Span]) -> list[Span]:
     """Parts of an address with nothing but spaces, signs and line breaks between are one; so are those around one line (its town);
-    a place beside an address, or after it and "à", belongs to it; so do a postcode and the town after it."""
+    a place beside an address, or after "à", belongs to it; so do a postcode and the town after it."""
     joined: list[Span] = []
     for span in (_completed(text, part) for part in spans):
         last = joined[-1] if joined else None
@@ -67,7 +67,7 @@ def _touch(between: str, *, both: bool) -> bool:
         return False
     if not any(map(str.isalnum, between)):
         return True
-    return between.strip() in ("à", "in") or (both and between.count("\n") == 2 and not any(map(str.isdigit, between)))
+    return between == " à " or (both and between.count("\n") == 2 and not any(map(str.isdigit, between)))
 
 
 def _completed(text: str, span: Span) -> Span:

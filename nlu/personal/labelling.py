@@ -1,26 +1,19 @@
-"""Marked examples as the tagger learns from them: the features of each token and its tag."""
+"""Texts as the tagger sees them: cut into tokens around the identifiers already found, and with the tags that marks give."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from nlu.example import Example
 from nlu.personal import identifiers
-from nlu.personal.features import features
-from nlu.personal.field import train
-from nlu.personal.fold import Folded, fold
+from nlu.personal.fold import Folded
 from nlu.personal.synthesis import KINDS
-from nlu.personal.tagger import Tagger, tags_of
+from nlu.personal.tagger import tags_of
 from nlu.personal.tokens import Tokens, tokenise
 from nlu.span import Span
 
 CERTAIN = 0.5
 """An identifier of this score or more is one token for the tagger; one below may turn out to be a part of an address."""
-PENALTY = 0.3
-STEPS = 60
-LEAST = 2
-KEEP = 0.01
 
 
 def cut(folded: Folded, language: str) -> tuple[list[Span], Tokens]:
@@ -47,13 +40,3 @@ def label(tokens: Tokens, folded: Folded, spans: Sequence[Span]) -> list[int]:
                     tags[place] = places[f"{begin}-{span.kind}"]
                     begin = "I"
     return tags
-
-
-def learn(examples: Iterable[tuple[Example, str]], *, penalty: float = PENALTY, steps: int = STEPS) -> Tagger:
-    """A tagger learnt from examples, each with its language. The defaults were chosen by cross-validation."""
-    prepared = []
-    for example, language in examples:
-        folded = fold(example.text)
-        _, tokens = cut(folded, language)
-        prepared.append((features(tokens.words), label(tokens, folded, example.entities)))
-    return train(KINDS, prepared, penalty=penalty, steps=steps, least=LEAST, keep=KEEP)

@@ -10,6 +10,14 @@ _ROADS: Final = words(
     "rue rue rue rue avenue boulevard place impasse chemin allée route quai cours square bd av. passage ruelle sentier faubourg villa "
     "résidence esplanade hameau lotissement"
 )
+LONG_NAMES: Final = (
+    "Republic of {}",
+    "Kingdom of {}",
+    "Kingdom of the {}",
+    "Democratic Republic of the {}",
+    "{} Islands",
+    "Republic of the {}",
+)
 
 
 class Places(Names):
@@ -29,7 +37,11 @@ class Places(Names):
         return self._syllables(("", "a", "e")) + self._pick(ends)
 
     def _country(self) -> str:
-        return self._pick(self._places[:400])
+        name = self._pick(self._places[:400])
+        if self._random.random() < 0.1:
+            long = ("République de {}", "Royaume de {}", "Îles {}") if self._french else LONG_NAMES
+            return self._pick(long).format(name)
+        return name
 
     def _road(self) -> str:
         """A street's name, without its number."""
@@ -216,6 +228,7 @@ class Places(Names):
                 self._pick(
                     (
                         f"PO Box {self._digits(4)}",
+                        f"USS {self._last()}",
                         f"P.O. Box {self._digits(3)}",
                         f"Unit {self._digits(4)} Box {self._digits(4)}",
                         f"PSC {self._digits(4)}, Box {self._digits(4)}",

@@ -20,8 +20,8 @@ from typing import Any
 from nlu.example import Example
 from nlu.personal import IDENTIFIERS, PersonalData
 from nlu.personal.evaluation import Figures, evaluate, read, score
-from nlu.personal.labelling import learn
-from nlu.personal.training import synthetic
+from nlu.personal.training import DATA as MODEL
+from nlu.personal.training import learn, packed, synthetic
 from nlu.span import Span
 from tests.services import DATA, data_missing
 
@@ -111,7 +111,17 @@ def _short(example: Example) -> str:
     return (example.text + " " + MESSAGE)[: len(MESSAGE)]
 
 
+def same_bytes() -> bool:
+    """Whether training again gives the model that comes with the program."""
+    return packed(PersonalData(learn(synthetic()))) == (
+        (MODEL / "model.json").read_bytes(),
+        (MODEL / "model.npz").read_bytes(),
+    )
+
+
 def report() -> Iterator[str]:
+    size = (MODEL / "model.npz").stat().st_size
+    yield f"model: {size} bytes (must be < 3,000,000); trained again gives the same bytes: {'yes' if same_bytes() else 'NO'}"
     alone, batched = speed()
     yield f"speed, 60 characters, median: {alone:.2f} ms alone (must be <= 1.5), {batched:.2f} ms in batches of 64 (must be <= 0.5)"
     figures, identifiers, names = french()

@@ -14,10 +14,9 @@ from nlu.example import Example
 from nlu.personal import KINDS, LEARNT, PersonalData, mask, normal_form
 from nlu.personal.evaluation import evaluate, read
 from nlu.personal.field import train
-from nlu.personal.labelling import learn
 from nlu.personal.synthesis import examples
 from nlu.personal.tagger import viterbi
-from nlu.personal.training import DATA, packed, synthetic
+from nlu.personal.training import DATA, learn, packed, synthetic
 from nlu.span import Span
 from tests.bench.nlu_personal import french
 from tests.nlu.french_personal import TEMPLATES, sentences
