@@ -41,9 +41,10 @@ PLATE: Final = words(
 )
 POSTCODE: Final = words(r"code ?postal|c\.?p\.?\b|zip\b|zip ?code|post ?code|postal code|npa\b")
 BORN: Final = words(
-    r"n[eé]e?s?(?:\(e\))?(?:e?s?)? (?:le|un|vers|en|à)\b|n[eé]\(e\)|n[eé]e?\b|naissance|ddn\b|date de naiss|born\b|birth|birthday|"
-    r"birthdate|dob\b|d\.o\.b|anniversaire"
+    r"(?:n[eé]e?s?(?:\(e\))?(?:e?s?)? (?:le|un|vers|en|à)\b|n[eé]\(e\)|n[eé]e?\b|naissance|ddn\b|date de naiss|born\b|birth|birthday|"
+    r"birthdate|dob\b|d\.o\.b|anniversaire)\D*\Z"
 )
+"""With no other number between it and the date."""
 MACHINE: Final = words(
     r"ip\b|ipv[46]|adresses?\b|address(?:es)?\b|routeur|router|server|serveur|host|connexion|connection|login|blocked|bloqu"
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import io
 import json
+import math
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -26,8 +27,10 @@ from nlu.personal.labelling import CERTAIN, cut
 from nlu.personal.tagger import Floats, Tagger
 from nlu.personal.tokens import Tokens
 from nlu.span import Span
-from vault.errors import StartRefused
+from vault.errors import BadInput, StartRefused
 
+BATCH: Final = 64
+"""Messages that are tagged at once."""
 _SCALE: Final = 2.0
 """What a margin between tags is divided by to become a score: at this margin a span scores .73."""
 
@@ -68,23 +71,32 @@ class PersonalData:
     def find(self, texts: Sequence[str], languages: Sequence[str] | None = None) -> list[list[Span]]:
         """For each text its spans, in order, not overlapping, in code points of the text as given. `languages` holds "fr", "en" or ""
         for each; without it every text is of unknown language."""
-        return [
-            self._find(text, language) for text, language in zip(texts, languages or [""] * len(texts), strict=True)
-        ]
+        known = languages or [""] * len(texts)
+        if len(known) != len(texts):
+            raise BadInput("there are not as many languages as texts", remedy='give "" where a language is unknown')
+        result: list[list[Span]] = []
+        for at in range(0, len(texts), BATCH):
+            result.extend(self._find(texts[at : at + BATCH], known[at : at + BATCH]))
+        return result
 
-    def _find(self, text: str, language: str) -> list[Span]:
-        folded = fold(text)
-        found, tokens = cut(folded, language)
-        learnt = self._learnt(tokens)
-        loose = _loose(found, learnt, len(folded.text))
-        kept = identifiers.best(len(folded.text), [*loose, *learnt], sensitive.find(folded.text, language))
-        if folded.offsets is None:
-            return kept
-        return [Span(*folded.original(s.start, s.end), s.kind, s.score, s.value, s.found_by) for s in kept]
+    def _find(self, texts: Sequence[str], languages: Sequence[str]) -> list[list[Span]]:
+        folded = [fold(text) for text in texts]
+        cuts = [cut(each, language) for each, language in zip(folded, languages, strict=True)]
+        tagged = self._tagger.tag([features(tokens.words) for _, tokens in cuts])
+        result = []
+        for each, language, (found, tokens), (path, scores) in zip(folded, languages, cuts, tagged, strict=True):
+            learnt = self._learnt(tokens, path, scores)
+            loose = _loose(found, learnt, len(each.text))
+            kept = identifiers.best(len(each.text), [*loose, *learnt], sensitive.find(each.text, language))
+            if each.offsets is not None:
+                kept = [Span(*each.original(s.start, s.end), s.kind, s.score, s.value, s.found_by) for s in kept]
+            result.append(kept)
+        return result
 
-    def _learnt(self, tokens: Tokens) -> list[Span]:
-        path, scores = self._tagger.tag(features(tokens.words))
-        spans, place = [], 0
+    def _learnt(self, tokens: Tokens, path: Sequence[int], scores: Floats) -> list[Span]:
+        """Names and addresses that a path of tags marks."""
+        spans: list[Span] = []
+        place = 0
         while place < len(path):
             if (tag := path[place]) == 0:
                 place += 1
@@ -119,9 +131,10 @@ def _spans(tokens: Tokens, first: int, stop: int, kind: str, score: float) -> li
 def _certainty(scores: Floats, begin: int) -> float:
     """From the margin of a kind's better tag over every other kind's, the mean over its tokens: in (0, 1), not a probability."""
     mine = scores[:, begin : begin + 2].max(axis=1)
-    others = np.delete(scores, (begin, begin + 1), axis=1).max(axis=1)
-    margin = float((mine - others).mean())
-    return round(float(1 / (1 + np.exp(-np.clip(margin / _SCALE, -30, 30)))), 3)
+    others = scores.copy()
+    others[:, begin : begin + 2] = -np.inf
+    margin = float((mine - others.max(axis=1)).mean())
+    return round(1 / (1 + math.exp(-max(-30.0, min(30.0, margin / _SCALE)))), 3)
 
 
 def _loose(found: Sequence[Span], learnt: Sequence[Span], length: int) -> list[Span]:

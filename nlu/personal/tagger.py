@@ -32,13 +32,18 @@ class Tagger:
         self._weights = weights
         self._transitions = transitions + _forbidden(len(self.tags))
 
-    def tag(self, features: Sequence[Sequence[str]]) -> tuple[list[int], Floats]:
-        """Best tags of one text's tokens, as places in `tags`, and the score of each tag (n_tokens, n_tags)."""
+    def tag(self, texts: Sequence[Sequence[Sequence[str]]]) -> list[tuple[list[int], Floats]]:
+        """For each text, given as the features of its tokens: the best tag of each token, as its place in `tags`, and the score of every
+        tag (n_tokens, n_tags)."""
+        scores = [self._scores(features) for features in texts]
+        return list(zip(viterbi(scores, self._transitions), scores, strict=True))
+
+    def _scores(self, features: Sequence[Sequence[str]]) -> Floats:
         if not features:
-            return [], np.zeros((0, len(self.tags)), np.float32)
+            return np.zeros((0, len(self.tags)), np.float32)
         rows = np.array([[*map(self._ids.get, token, repeat(0))] for token in features], np.int32)
-        scores: Floats = self._weights[rows].sum(axis=1, dtype=np.float32)
-        return viterbi(scores, self._transitions), scores
+        total: Floats = self._weights[rows].sum(axis=1, dtype=np.float32)
+        return total
 
     def parts(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """Feature names are one UTF-8 text with NUL between; weights are 16-bit floats without row 0."""
@@ -82,17 +87,34 @@ def _forbidden(count: int) -> Floats:
     return add
 
 
-def viterbi(scores: Floats, transitions: Floats) -> list[int]:
-    """The best path through `scores` (n_tokens, n_tags); `transitions` (n_tags + 1, n_tags), last row the start."""
-    inner = transitions[:-1]
-    best = scores[0] + transitions[-1]
-    back = np.empty(scores.shape, np.int64)
-    columns = np.arange(scores.shape[1])
-    for place in range(1, len(scores)):
-        through = best[:, None] + inner
-        back[place] = came = through.argmax(axis=0)
-        best = through[came, columns] + scores[place]
-    path = [int(best.argmax())]
-    for place in range(len(scores) - 1, 0, -1):
-        path.append(int(back[place, path[-1]]))
-    return path[::-1]
+def viterbi(texts: Sequence[Floats], transitions: Floats) -> list[list[int]]:
+    """The best path through each (n_tokens, n_tags); `transitions` (n_tags + 1, n_tags), last row the start. All texts go one token
+    forward at once, the longest first, so that a step is one operation on those that still have tokens."""
+    order = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
+    lengths = np.array([len(texts[place]) for place in order])
+    firsts = np.concatenate([[0], np.cumsum(lengths)])
+    scores = (
+        np.concatenate([texts[place] for place in order]) if order else np.zeros((0, transitions.shape[1]), np.float32)
+    )
+    inner = transitions[:-1].T.copy()  # [to, from]: each maximum is then over numbers that lie together in memory
+    counts = np.searchsorted(-lengths, -np.arange(1, 1 + (lengths[0] if order else 0)), side="right").tolist()
+    backs: list[npt.NDArray[np.int64]] = []
+    ends: list[Floats] = []
+    best = np.zeros((0, transitions.shape[1]), np.float32)
+    for place, count in enumerate(counts):
+        here = scores[firsts[:count] + place]
+        if place == 0:
+            best = here + transitions[-1]
+            continue
+        ends.extend(best[count:][::-1])
+        through = best[:count, None, :] + inner
+        backs.append(through.argmax(axis=2))
+        best = through.max(axis=2) + here
+    ends.extend(best[::-1])
+    paths: list[list[int]] = [[] for _ in texts]
+    for number, text in enumerate(order[: len(ends)]):
+        path = [int(ends[len(ends) - 1 - number].argmax())]
+        for back in reversed(backs[: len(texts[text]) - 1]):
+            path.append(int(back[number, path[-1]]))
+        paths[text] = path[::-1]
+    return paths

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +97,8 @@ def test_a_batch_gives_what_each_message_gives_alone(finder: PersonalData) -> No
     texts = [row["text"] for row in list(sentences())[:60]]
     assert finder.find(texts, ["fr"] * 60) == [finder.find([text], ["fr"])[0] for text in texts]
     assert finder.find([]) == []
+    with pytest.raises(BadInput):
+        finder.find(["un", "deux"], ["fr"])
 
 
 # Masking
@@ -230,14 +232,28 @@ def test_synthetic_sentences_are_the_same_each_time_and_their_spans_fit() -> Non
 def test_a_field_learns_what_a_word_and_its_neighbour_say() -> None:
     rows = [(["w=le", "n=chat"], ["w=chat", "p=le"]), (["w=un", "n=chat"], ["w=chat", "p=un"])] * 4
     model = train(("animal",), [(row, [0, 1]) for row in rows], penalty=0.01, steps=30, least=1, keep=0)
-    assert model.tag([["w=le", "n=chat"], ["w=chat", "p=le"]])[0] == [0, 1]
-    assert model.tag([])[0] == []
+    assert model.tag([[["w=le", "n=chat"], ["w=chat", "p=le"]]])[0][0] == [0, 1]
+    assert model.tag([[]])[0][0] == []
 
 
 def test_a_path_never_goes_inside_what_has_not_begun() -> None:
     scores = np.array([[0, 0, 9], [0, 0, 9]], np.float32)
     model = train(("a",), [([["x"], ["y"]], [0, 0])], penalty=1, steps=2, least=1, keep=0)
-    assert viterbi(scores, model._transitions) == [1, 2]
+    assert viterbi([scores], model._transitions) == [[1, 2]]
+
+
+def test_the_best_path_is_the_best_of_all_paths_whatever_else_is_in_the_batch() -> None:
+    random = np.random.default_rng(3)
+    transitions = random.normal(size=(4, 3)).astype(np.float32)
+    texts = [random.normal(size=(length, 3)).astype(np.float32) for length in (2, 0, 5, 1, 5, 3)]
+
+    def worth(scores: np.ndarray, path: tuple[int, ...]) -> float:
+        return sum(scores[at, tag] + transitions[path[at - 1] if at else 3, tag] for at, tag in enumerate(path))
+
+    for scores, path in zip(texts, viterbi(texts, transitions), strict=True):
+        every = product(range(3), repeat=len(scores))
+        assert tuple(path) == max(every, key=lambda each, scores=scores: worth(scores, each))
+    assert viterbi([], transitions) == []
 
 
 # Evaluation

