@@ -1,0 +1,269 @@
+"""Flows under way: beginning, going on step by step until one waits, running another within, digressing and returning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from bot import choosing, form, handover
+from bot.assistant import (
+    END,
+    QUESTIONS,
+    AnyStep,
+    Ask,
+    Call,
+    Choose,
+    Confirm,
+    Flow,
+    Goto,
+    If,
+    Record,
+    Run,
+    Say,
+    Set,
+    Timer,
+)
+from bot.assistant import Handover as HandoverStep
+from bot.form import GIVE_UP
+from bot.slot_values import Fit, filled_from
+from bot.state import FRAMES_MAX, Frame, bounded_result
+from bot.turn import Turn
+from bot.understood import Entity, Returned, Understood
+
+STEPS_MAX = 200
+CALLS_MAX = 8
+"""Calls without a word from the person in between: more are a flow that goes round by itself."""
+CALL = "call"
+"""The result that holds the outcome and status of the last call."""
+
+
+def begin(turn: Turn, flow: Flow, entities: Sequence[Entity] = ()) -> None:
+    """Begins a flow above what is under way, with what the entities already say, and goes on. A flow under way is returned to."""
+    names = [frame.flow for frame in turn.state.frames]
+    if flow.name in names:
+        while turn.state.frames[-1].flow != flow.name:
+            _pop(turn)
+    else:
+        slots = [turn.assistant.slots[name] for name in sorted(flow.owned) if name in turn.assistant.slots]
+        turn.state.slots.update(filled_from(turn, slots, entities))
+        turn.state.frames.append(Frame(flow.name, flow.first))
+        while len(turn.state.frames) > FRAMES_MAX:
+            turn.state.drop_oldest()
+    go_on(turn)
+
+
+def go_on(turn: Turn) -> None:
+    """Performs steps until one waits or nothing is under way. A question that waits is asked again."""
+    for _ in range(STEPS_MAX):
+        frame = turn.state.top
+        if frame is None:
+            return
+        if frame.step == END:
+            _pop(turn)
+            _announce_return(turn)
+            continue
+        step = turn.assistant.flows[frame.flow].steps[frame.step]
+        went = _perform(turn, frame, step)
+        if went is None:
+            return
+        _move(turn, frame, went)
+    turn.say("system_unavailable")
+    turn.state.frames.clear()
+    _release(turn)
+
+
+def question(turn: Turn) -> tuple[Frame, Ask | Choose | Confirm] | None:
+    """The question that waits for the person, if one does."""
+    frame = turn.state.top
+    step = current(turn, frame) if frame else None
+    return (frame, step) if frame and isinstance(step, QUESTIONS) and frame.data else None
+
+
+def current(turn: Turn, frame: Frame) -> AnyStep | None:
+    return turn.assistant.flows[frame.flow].steps.get(frame.step)
+
+
+def fit(turn: Turn, frame: Frame, step: Ask | Choose | Confirm, message: Understood) -> Fit:
+    """How a message fits the question that waits."""
+    if isinstance(step, Ask):
+        return form.fit(turn, frame, step, message)
+    return choosing.fit_choose(turn, frame, step, message) if isinstance(step, Choose) else choosing.fit_confirm(turn)
+
+
+def answer(turn: Turn, frame: Frame, step: Ask | Choose | Confirm, message: Understood, found: Fit) -> None:
+    """Gives the message to the question that waits, and goes on."""
+    if isinstance(step, Ask):
+        went = form.take(turn, frame, step, message, found)
+    elif isinstance(step, Choose):
+        went = choosing.take_choose(turn, frame, step, found)
+    else:
+        went = choosing.take_confirm(turn, frame, step, found)
+    if went is not None:
+        _move(turn, frame, went)
+        go_on(turn)
+
+
+def returned(turn: Turn, heard: Returned) -> None:
+    """A call came back. The flow that waits for it goes on; one that a digression covers does so when it is returned to."""
+    key = f"{heard.interaction}:{heard.step}"
+    for place, frame in enumerate(turn.state.frames):
+        step = current(turn, frame)
+        if frame.data.get("key") == key and isinstance(step, Call):
+            turn.state.results[step.save] = bounded_result(dict(heard.result))
+            turn.state.results[CALL] = {"outcome": heard.outcome, "status": heard.status}
+            on_top = frame is turn.state.top
+            if heard.outcome == "done":
+                frame.step, frame.data = step.next, {}
+            elif step.failed is not None:
+                frame.step, frame.data = step.failed, {}
+            else:
+                turn.say("system_unavailable")
+                _end_group(turn, place)
+            if on_top:
+                go_on(turn)
+            return
+
+
+def abandon(turn: Turn) -> None:
+    """Drops the flow on top with those that run for it, and returns to what it covered."""
+    while turn.state.frames and _pop(turn).role == "sub":
+        pass
+    _announce_return(turn)
+
+
+def subject(turn: Turn) -> str:
+    """What the flow on top is about, in the person's language."""
+    for frame in reversed(turn.state.frames):
+        title = turn.title(turn.assistant.flows[frame.flow].title, "")
+        if title:
+            return title
+    return ""
+
+
+def _perform(turn: Turn, frame: Frame, step: AnyStep) -> str | None:
+    """Performs a step: gives the id of the next one, or None when this one waits."""
+    match step:
+        case Say():
+            turn.say(step.reply)
+        case Ask():
+            return form.enter(turn, frame, step)
+        case Choose():
+            return choosing.enter_choose(turn, frame, step)
+        case Confirm():
+            return choosing.enter_confirm(turn, frame, step)
+        case If():
+            return step.next if turn.value(step.condition) else step.other
+        case Set():
+            for name, expression in step.values.items():
+                _set(turn, name, turn.value(expression))
+        case Call():
+            return _call(turn, frame, step)
+        case Run():
+            return _run(turn, frame, step)
+        case HandoverStep():
+            if handover.hand_over(turn, step.ground):
+                frame.step, frame.data = step.next, {}
+                return None
+        case Timer():
+            _timer(turn, step)
+        case Record():
+            turn.want(step.kind, step.name)
+        case Goto():
+            pass
+        case _:
+            return END
+    return step.next
+
+
+def _set(turn: Turn, name: str, value: object) -> None:
+    """Fills a slot, or empties it with null."""
+    if value is None:
+        turn.state.slots.pop(name, None)
+    else:
+        turn.state.slots[name] = value
+
+
+def _call(turn: Turn, frame: Frame, step: Call) -> str | None:
+    if "key" in frame.data:
+        return None
+    turn.state.calls += 1
+    arguments = {name: turn.value(expression) for name, expression in step.arguments.items()}
+    given = {name: value for name, value in arguments.items() if value is not None}
+    called = turn.state.calls <= CALLS_MAX and turn.want("call", f"{step.connector}.{step.operation}", given)
+    if not called:
+        turn.say("system_unavailable")
+        return END
+    if step.wait:
+        turn.say(step.wait)
+    frame.data = {"key": called}
+    return None
+
+
+def _run(turn: Turn, frame: Frame, step: Run) -> str | None:
+    """The caller stands at its next step already, so that it goes on there when the other flow has ended."""
+    if len(turn.state.frames) > FRAMES_MAX:
+        turn.say("system_unavailable")
+        return END
+    turn.state.frames.append(Frame(step.flow, turn.assistant.flows[step.flow].first, "sub"))
+    return step.next
+
+
+def _timer(turn: Turn, step: Timer) -> None:
+    after = timedelta(minutes=step.minutes)
+    due = turn.now + after
+    if step.before is not None:
+        try:
+            moment = datetime.fromisoformat(str(turn.value(step.before)))
+        except ValueError:
+            return
+        due = moment.replace(tzinfo=moment.tzinfo or ZoneInfo(turn.assistant.zone)) - after
+    if due > turn.now:
+        slots = {name: turn.state.slots[name] for name in step.keep if name in turn.state.slots}
+        turn.want("timer", step.flow, {"at_us": round(due.timestamp() * 1_000_000), "slots": slots})
+
+
+def _move(turn: Turn, frame: Frame, went: str) -> None:
+    if went == GIVE_UP:
+        turn.say("system_give_up")
+        abandon(turn)
+        if turn.state.top is None:
+            handover.offer(turn)
+    else:
+        frame.step, frame.data = went, {}
+
+
+def _pop(turn: Turn) -> Frame:
+    frame = turn.state.frames.pop()
+    if frame.role == "main":
+        _release(turn)
+    return frame
+
+
+def _release(turn: Turn) -> None:
+    """Forgets slots and results that no flow under way has use for, but those to be remembered."""
+    in_use: set[str] = {CALL, choosing.CHOSEN} if turn.state.frames else set()
+    for frame in turn.state.frames:
+        in_use |= turn.assistant.flows[frame.flow].owned
+    slots = turn.assistant.slots
+    turn.state.slots = {
+        name: value
+        for name, value in turn.state.slots.items()
+        if name in in_use or (name in slots and slots[name].remember)
+    }
+    turn.state.results = {name: value for name, value in turn.state.results.items() if name in in_use}
+
+
+def _announce_return(turn: Turn) -> None:
+    """Says where the conversation goes on, when a question that was interrupted comes back."""
+    if question(turn) is not None:
+        turn.say("system_resume", extra={"subject": subject(turn)})
+
+
+def _end_group(turn: Turn, place: int) -> None:
+    """Ends the flow at a place with those that it runs for."""
+    while True:
+        turn.state.frames[place].step, turn.state.frames[place].data = END, {}
+        if turn.state.frames[place].role == "main":
+            return
+        place -= 1
