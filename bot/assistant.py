@@ -251,15 +251,20 @@ class Operation:
     method: str
     path: str
     fields: Mapping[str, Field]
-    retried: bool = False
+    retries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """A system that may be called: its origin (scheme, host, port), who receives the data there, and for which purpose."""
+    """A system that may be called: its origin (scheme, host, port), who receives the data there, and for which purpose.
+
+    `networks`: where its addresses must lie; without any, they must be public. `idempotency_header`: by which it knows repeats.
+    """
 
     name: str
     origin: str
+    networks: tuple[str, ...]
+    idempotency_header: str
     recipient: str
     purpose: str
     timeout_ms: int

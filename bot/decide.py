@@ -82,8 +82,7 @@ def _timer(turn: Turn, heard: TimerFired) -> None:
     begun = turn.assistant.flows.get(heard.flow)
     if begun is not None:
         known = {name: bounded(value) for name, value in heard.slots.items() if name in turn.assistant.slots}
-        turn.state.slots.update(known)
-        flow.begin(turn, begun)
+        flow.begin(turn, begun, slots=known)
 
 
 def _message(turn: Turn, message: Understood) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from bot import choosing, form, handover
@@ -38,16 +39,16 @@ CALL = "call"
 """The result that holds the outcome and status of the last call."""
 
 
-def begin(turn: Turn, flow: Flow, entities: Sequence[Entity] = ()) -> None:
+def begin(turn: Turn, flow: Flow, entities: Sequence[Entity] = (), slots: Mapping[str, Any] | None = None) -> None:
     """Begins a flow above what is under way, with what the entities already say, and goes on. A flow under way is returned to."""
-    names = [frame.flow for frame in turn.state.frames]
-    if flow.name in names:
+    if flow.name in [frame.flow for frame in turn.state.frames]:
         while turn.state.frames[-1].flow != flow.name:
             _pop(turn)
     else:
-        slots = [turn.assistant.slots[name] for name in sorted(flow.owned) if name in turn.assistant.slots]
-        turn.state.slots.update(filled_from(turn, slots, entities))
-        turn.state.frames.append(Frame(flow.name, flow.first))
+        _open_scope(turn, Frame(flow.name, flow.first))
+        asked = [turn.assistant.slots[name] for name in sorted(flow.owned) if name in turn.assistant.slots]
+        turn.state.slots.update(filled_from(turn, asked, entities))
+        turn.state.slots.update(slots or {})
         while len(turn.state.frames) > FRAMES_MAX:
             turn.state.drop_oldest()
     go_on(turn)
@@ -69,8 +70,8 @@ def go_on(turn: Turn) -> None:
             return
         _move(turn, frame, went)
     turn.say("system_unavailable")
-    turn.state.frames.clear()
-    _release(turn)
+    while turn.state.frames:
+        _pop(turn)
 
 
 def question(turn: Turn) -> tuple[Frame, Ask | Choose | Confirm] | None:
@@ -110,8 +111,9 @@ def returned(turn: Turn, heard: Returned) -> None:
     for place, frame in enumerate(turn.state.frames):
         step = current(turn, frame)
         if frame.data.get("key") == key and isinstance(step, Call):
-            turn.state.results[step.save] = bounded_result(dict(heard.result))
-            turn.state.results[CALL] = {"outcome": heard.outcome, "status": heard.status}
+            results = _results_of(turn, place)
+            results[step.save] = bounded_result(dict(heard.result))
+            results[CALL] = {"outcome": heard.outcome[:20], "status": heard.status}
             on_top = frame is turn.state.top
             if heard.outcome == "done":
                 frame.step, frame.data = step.next, {}
@@ -233,25 +235,33 @@ def _move(turn: Turn, frame: Frame, went: str) -> None:
         frame.step, frame.data = went, {}
 
 
+def _open_scope(turn: Turn, frame: Frame) -> None:
+    """Puts a flow that the person began on top. It sees the slots to be remembered, and none of the flows below."""
+    remembered = _remembered(turn)
+    others = {name: value for name, value in turn.state.slots.items() if name not in remembered}
+    frame.held = {"slots": others, "results": turn.state.results} if turn.state.frames else {}
+    turn.state.slots, turn.state.results = remembered, {}
+    turn.state.frames.append(frame)
+
+
 def _pop(turn: Turn) -> Frame:
+    """Takes the flow on top away. With one that the person began its scope ends, and what the flows below knew is there again."""
     frame = turn.state.frames.pop()
     if frame.role == "main":
-        _release(turn)
+        turn.state.slots = frame.held.get("slots", {}) | _remembered(turn)
+        turn.state.results = frame.held.get("results", {})
     return frame
 
 
-def _release(turn: Turn) -> None:
-    """Forgets slots and results that no flow under way has use for, but those to be remembered."""
-    in_use: set[str] = {CALL, choosing.CHOSEN} if turn.state.frames else set()
-    for frame in turn.state.frames:
-        in_use |= turn.assistant.flows[frame.flow].owned
+def _remembered(turn: Turn) -> dict[str, Any]:
     slots = turn.assistant.slots
-    turn.state.slots = {
-        name: value
-        for name, value in turn.state.slots.items()
-        if name in in_use or (name in slots and slots[name].remember)
-    }
-    turn.state.results = {name: value for name, value in turn.state.results.items() if name in in_use}
+    return {name: value for name, value in turn.state.slots.items() if name in slots and slots[name].remember}
+
+
+def _results_of(turn: Turn, place: int) -> dict[str, Any]:
+    """The results that the flow at a place sees: those of its scope, which a flow begun above it holds."""
+    above = next((frame for frame in turn.state.frames[place + 1 :] if frame.role == "main"), None)
+    return turn.state.results if above is None else above.held.setdefault("results", {})
 
 
 def _announce_return(turn: Turn) -> None:

@@ -1,5 +1,7 @@
 """Forms: each slot asked in turn, checked, several filled by one message, the whole confirmed, one corrected, given up in the end.
 
+What was said before can be changed at any time, by naming another value of it.
+
 `frame.data`: `stage` (slot, confirm or which), `slot` that is asked, `attempts` at it.
 """
 
@@ -47,8 +49,11 @@ def fit(turn: Turn, frame: Frame, step: Ask, message: Understood) -> Fit:
     if stage == "slot":
         slot = turn.assistant.slots[frame.data["slot"]]
         found = read_slot(turn, slot, message)
-        return found if found.value is None else Fit(found.strength, {slot.name: found.value})
+        if found.value is not None:
+            return Fit(found.strength, {slot.name: found.value})
     changes = _changes(turn, step, message)
+    if stage == "slot":
+        return Fit(Strength.WEAK, changes) if changes else found
     if stage == "which":
         place = _which(turn, step, message)
         if place is not None:

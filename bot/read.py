@@ -225,7 +225,7 @@ class _Reading:
                     *("connectors", name, "operations", operation),
                 )
             operations[operation] = Operation(
-                operation, described["method"], described["path"], fields, described.get("retried", False)
+                operation, described["method"], described["path"], fields, described.get("retries", 0)
             )
         if body["purpose"] not in document.value["purposes"]:
             self._problem(
@@ -235,6 +235,8 @@ class _Reading:
         return Connector(
             name,
             body["origin"],
+            tuple(body.get("networks", ())),
+            body.get("idempotency_header", ""),
             body["recipient"],
             body["purpose"],
             body.get("timeout_ms", TIMEOUT_MS),

@@ -8,10 +8,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bot.assistant import Ask, Assistant, Slot
 from bot.flow import question, subject
 from bot.state import Frame, State
 from bot.turn import Turn
+
+Scope = dict[str, dict[str, Any]]
 
 
 def expired(state: State, at_us: int, assistant: Assistant) -> bool:
@@ -34,44 +38,62 @@ def adopt(state: State, assistant: Assistant) -> bool:
         return False
     if state.language not in assistant.languages:
         state.language, state.language_pinned = assistant.languages[0], False
-    kept = {name: value for name, value in state.slots.items() if name in assistant.slots}
-    state.slots = {name: value for name, value in kept.items() if _holds(assistant.slots[name], value)}
     state.offer = {}
     before = [(frame.flow, frame.step) for frame in state.frames]
-    state.frames = _frames(state.frames, assistant)
+    _adopt_frames(state, assistant)
     return [(frame.flow, frame.step) for frame in state.frames] != before
 
 
-def _holds(slot: Slot, value: object) -> bool:
-    return slot.type != "choice" or value in {option.value for option in slot.options}
+def _adopt_frames(state: State, assistant: Assistant) -> None:
+    """Keeps the groups of frames that can go on (a flow the person began, and those that run for it), each with its scope."""
+    groups: list[list[Frame]] = []
+    for frame in state.frames:
+        if frame.role == "main" or not groups:
+            groups.append([])
+        groups[-1].append(frame)
+    scopes: list[Scope] = [*(group[0].held for group in groups[1:]), {"slots": state.slots, "results": state.results}]
+    kept = [
+        (adopted, _adopted_scope(scope, assistant))
+        for group, scope in zip(
+            groups, scopes, strict=False
+        )  # without groups there is one scope, of what is remembered
+        if (adopted := _adopted_group(group, assistant))
+    ]
+    described = _described(state.slots, assistant)
+    remembered = {name: value for name, value in described.items() if assistant.slots[name].remember}
+    below: Scope = {}
+    for frames, scope in kept:
+        frames[0].held, below = below, scope
+    state.frames = [frame for frames, _ in kept for frame in frames]
+    state.slots = below.get("slots", {}) | remembered
+    state.results = below.get("results", {})
 
 
-def _frames(frames: list[Frame], assistant: Assistant) -> list[Frame]:
-    """The flows that can go on, group by group: one the person began, with those that run for it."""
+def _adopted_group(group: list[Frame], assistant: Assistant) -> list[Frame]:
+    """As much of a group as is still described; none of it when one of its flows is gone."""
     kept: list[Frame] = []
-    lost = False
-    for frame in frames:
-        if frame.role == "main":
-            lost = False
-        if lost:
-            continue
+    for frame in group:
         flow = assistant.flows.get(frame.flow)
         if flow is None:
-            lost = True
-            if frame.role == "sub":
-                _drop_group(kept)
-        elif frame.step and frame.step not in flow.steps:
-            lost = True
-            kept.append(Frame(flow.name, flow.first, frame.role))
-        else:
-            step = flow.steps.get(frame.step)
-            asked = frame.data.get("slot")
-            stale = isinstance(step, Ask) and asked is not None and asked not in step.slots
-            kept.append(Frame(flow.name, frame.step, frame.role, {} if stale else frame.data))
+            return []
+        if frame.step and frame.step not in flow.steps:
+            return [*kept, Frame(flow.name, flow.first, frame.role)]
+        step = flow.steps.get(frame.step)
+        asked = frame.data.get("slot")
+        stale = isinstance(step, Ask) and asked is not None and asked not in step.slots
+        kept.append(Frame(flow.name, frame.step, frame.role, {} if stale else frame.data))
     return kept
 
 
-def _drop_group(kept: list[Frame]) -> None:
-    """Drops the frames down to the one that the person began: they ran something that is gone."""
-    while kept and kept.pop().role == "sub":
-        pass
+def _adopted_scope(scope: Scope, assistant: Assistant) -> Scope:
+    return {"slots": _described(scope.get("slots", {}), assistant), "results": scope.get("results", {})}
+
+
+def _described(slots: dict[str, Any], assistant: Assistant) -> dict[str, Any]:
+    """The slots that are still described and hold something that may still be chosen."""
+    known = assistant.slots
+    return {name: value for name, value in slots.items() if name in known and _holds(known[name], value)}
+
+
+def _holds(slot: Slot, value: Any) -> bool:
+    return slot.type != "choice" or value in [option.value for option in slot.options]

@@ -25,20 +25,22 @@ class Frame:
     """A flow under way. `step` is where it stands. `role`: `main` was begun by the person, `sub` runs for the frame below it.
 
     `data` belongs to the step that waits: which slot is asked, how many attempts, which options were shown, which call is open.
+    `held` keeps what the flows below knew (slots and results), for a flow that was begun has a scope of its own.
     """
 
     flow: str
     step: str
     role: str = "main"
     data: dict[str, Any] = field(default_factory=dict)
+    held: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class State:
     """`frames`: the last is on top. `offer`: what was offered outside any flow. `failures`: messages not understood in a row.
 
-    `calls`: calls
-    since the person last wrote. `noticed`: the notice was given. `handed_over` is the queue that has the conversation, or "". `at_us` is when something was last heard.
+    `calls`: calls since the person last wrote. `noticed`: the notice was given. `handed_over` is the queue that has the
+    conversation, or "". `at_us` is when something was last heard.
     """
 
     assistant: str = ""
@@ -97,6 +99,8 @@ class State:
         del self.frames[0]
         while self.frames and self.frames[0].role == "sub":
             del self.frames[0]
+        if self.frames:
+            self.frames[0].held = {}
 
 
 def bounded(value: Any, depth: int = 0) -> Any:

@@ -1,0 +1,83 @@
+"""`parloir check`, `parloir test` and `parloir talk`: an assistant's files, its conversation tests, and a chat with it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO
+
+from bot.by_example import ByExample
+from bot.check import checked, problems_of
+from bot.conversation import read_conversations, run
+from bot.training import read_training
+from bot.understands import Understands
+from infra.control import DONE, FAILED
+from infra.talk import Talk, Unconnected
+from vault.errors import BadInput
+
+SHIPPED = Path(__file__).resolve().parent.parent / "bot" / "assistants"
+DECLARED, EXAMPLES = "declared", "examples"
+UNDERSTANDINGS = (DECLARED, EXAMPLES)
+"""What understands: the tests themselves say it, or the example that is nearest."""
+
+
+def folder_of(assistant: str) -> Path:
+    """The folder of an assistant, or of a shipped one by its name."""
+    for folder in (Path(assistant), SHIPPED / assistant):
+        if (folder / "assistant.yaml").is_file():
+            return folder
+    shipped = ", ".join(sorted(each.name for each in SHIPPED.iterdir() if each.is_dir()))
+    raise BadInput(f"there is no assistant.yaml in {assistant}", remedy=f"give its folder, or one of: {shipped}")
+
+
+def check(assistant: str, *, as_json: bool) -> int:
+    """Prints every problem of the files; fails when one of them is an error."""
+    problems = problems_of(folder_of(assistant))
+    errors = [problem for problem in problems if not problem.warning]
+    if as_json:
+        print(json.dumps([asdict(problem) for problem in problems], ensure_ascii=False))
+    else:
+        for problem in problems:
+            print(problem)
+        print(f"{len(errors)} errors, {len(problems) - len(errors)} warnings")
+    return FAILED if errors else DONE
+
+
+def test(assistant: str, understanding: str, only: str | None, *, as_json: bool) -> int:
+    """Holds the conversation tests and prints what is not as expected; fails when anything is not."""
+    folder = folder_of(assistant)
+    described, _ = checked(folder)
+    understands = _understands(folder) if understanding == EXAMPLES else None
+    conversations = [each for each in read_conversations(folder) if only is None or only in each.name]
+    if not conversations:
+        raise BadInput("there is no such conversation test", remedy="see the names in tests/*.yaml")
+    begun = time.monotonic()
+    outcomes = [run(conversation, described, understands) for conversation in conversations]
+    failed = [outcome for outcome in outcomes if outcome.differences]
+    turns = sum(len(conversation.turns) for conversation in conversations)
+    if as_json:
+        different = [{"name": each.conversation.name, "differences": each.differences} for each in failed]
+        print(json.dumps({"held": len(outcomes), "turns": turns, "different": different}, ensure_ascii=False))
+    else:
+        for outcome in failed:
+            print(f"{outcome.conversation.name}")
+            print("\n".join(outcome.differences))
+        spent_ms = (time.monotonic() - begun) * 1_000
+        print(f"{len(outcomes)} conversations, {turns} turns, {len(failed)} not as expected ({spent_ms:.0f} ms)")
+    return FAILED if failed else DONE
+
+
+def talk(assistant: str, *, by_intent: bool, as_json: bool, lines: IO[str] = sys.stdin) -> int:
+    """Chats on the terminal until the input ends."""
+    folder = folder_of(assistant)
+    described, _ = checked(folder)
+    talking = Talk(described, None if by_intent else _understands(folder), Unconnected(), as_json=as_json)
+    talking.run(lines)
+    return DONE
+
+
+def _understands(folder: Path) -> Understands:
+    return ByExample(read_training(folder))
