@@ -19,7 +19,7 @@ from vault.errors import BadInput, StartRefused
 
 _OVERLOADED = frozenset({429, 502, 503, 504})
 _AGAIN = frozenset({Outcome.UNAVAILABLE, Outcome.TIMEOUT})
-_ALIVE = frozenset({Outcome.OK, Outcome.REJECTED, Outcome.TOO_LARGE, Outcome.REDIRECTED})
+_ALIVE = frozenset({Outcome.TOO_LARGE, Outcome.REDIRECTED})
 
 
 class Call:
@@ -75,9 +75,9 @@ class Call:
         try:
             self._attempts += 1
             response = self._exchange()
-            answer = _answer_of(response, self._operation)
-            alive = answer.outcome in _ALIVE
-            return answer, _retry_after_s(response)
+            # A 500 or an odd answer may come of one person's input: it must not close the system to everybody.
+            alive = response.status not in _OVERLOADED
+            return _answer_of(response, self._operation), _retry_after_s(response)
         except StartRefused as error:
             return Answer(Outcome.REFUSED, str(error)), 0.0
         except CallFailed as failed:

@@ -79,7 +79,7 @@ class Client:
         return self.submit(operation, arguments, key=key).result()
 
     def submit(self, operation: str, arguments: Mapping[str, Any], *, key: str = "") -> Future[Answer]:
-        """Calls without waiting. The future holds an answer, whatever happens; do not cancel it."""
+        """Calls without waiting. The future holds an answer, whatever happens; it can be cancelled while the call has no place."""
         started = time.monotonic()
         declared = self._operations.get(operation)
         if declared is None:

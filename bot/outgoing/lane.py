@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 from bot.outgoing.answer import Answer, CallFailed, Outcome
 from bot.outgoing.breaker import Breaker
@@ -13,6 +13,7 @@ from bot.outgoing.exchange import Connection
 from bot.outgoing.lookup import Lookup, Resolver
 from bot.outgoing.origin import Origin
 from bot.outgoing.stream import connect, trust
+from bot.outgoing.workers import Workers
 
 
 class Lane:
@@ -24,23 +25,19 @@ class Lane:
         self.breaker = Breaker(limits.failures, limits.open_ms / 1000, clock)
         self._lookup = Lookup(origin, resolver)
         self._trust = trust(origin.ca_file) if origin.scheme == "https" else None
-        self._threads = ThreadPoolExecutor(limits.concurrent_calls, thread_name_prefix=f"outgoing-{origin.name}")
-        self._places = threading.Semaphore(limits.concurrent_calls + limits.waiting_calls)
+        self._workers: Workers[Answer] = Workers(
+            f"outgoing-{origin.name}", limits.concurrent_calls, limits.waiting_calls
+        )
         self._lock = threading.Lock()
         self._idle: list[tuple[Connection, float]] = []
         self._closed = False
 
     def submit(self, work: Callable[[], Answer]) -> Future[Answer]:
         """Does the work when there is a place: in order, so whoever waits behind calls that hang waits no longer than they may."""
-        if not self._places.acquire(blocking=False):
-            return done(Answer(Outcome.UNAVAILABLE, "too many calls wait for this origin; nothing was sent"))
-        try:
-            future = self._threads.submit(work)
-        except RuntimeError:  # shut down
-            self._places.release()
-            return done(Answer(Outcome.UNAVAILABLE, "the client is closed; nothing was sent"))
-        future.add_done_callback(lambda _: self._places.release())
-        return future
+        refused = Answer(
+            Outcome.UNAVAILABLE, "too many calls wait for this origin, or the client is closed; nothing was sent"
+        )
+        return self._workers.submit(work) or done(refused)
 
     def connection(self, deadline: float) -> Connection:
         """A connection to a checked address, an idle one if there is one. Raises `CallFailed`."""
@@ -72,7 +69,7 @@ class Lane:
 
     def close(self) -> None:
         """Waits for the calls under way, each at most for what is left of its time."""
-        self._threads.shutdown(wait=True)
+        self._workers.close()
         with self._lock:
             self._closed = True
         while (held := self._idle_one()) is not None:

@@ -53,8 +53,7 @@ class Lookup:
         with self._lock:
             running = self._running
             if running is None:
-                running = self._running = Future()
-                threading.Thread(target=self._run, args=(running,), daemon=True, name="lookup").start()
+                running = self._begun()
         try:
             texts = running.result(max(0.0, deadline - time.monotonic()))
         except TimeoutError:
@@ -64,6 +63,15 @@ class Lookup:
         if not 0 < len(texts) <= ADDRESSES_MAX:
             raise CallFailed(Outcome.UNAVAILABLE, "the name has no address, or too many")
         return texts
+
+    def _begun(self) -> Future[Sequence[str]]:
+        running: Future[Sequence[str]] = Future()
+        try:
+            threading.Thread(target=self._run, args=(running,), daemon=True, name="lookup").start()
+        except RuntimeError:
+            raise CallFailed(Outcome.UNAVAILABLE, "this machine has no more threads") from None
+        self._running = running
+        return running
 
     def _run(self, running: Future[Sequence[str]]) -> None:
         try:

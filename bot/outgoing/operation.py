@@ -51,6 +51,7 @@ class Field:
 @dataclass(frozen=True)
 class Operation:
     """What is sent: `method` and `path`, whose `{name}` are arguments; the arguments named in `query`; the others as the body.
+    What is in a path or a query gets into the recipient's access logs: prefer the body for what is personal.
 
     `retries` after the first attempt are only for GET and for an operation whose system knows repeats by the header
     `idempotency_header`. `signed_by`: the keys (whsec_…) of a webhook, the newest first; two while one replaces the other. Raises

@@ -103,15 +103,18 @@ def connect(addresses: Sequence[Address], port: int, deadline: float) -> Stream:
     failed = CallFailed(Outcome.UNAVAILABLE, "no address accepts connections")
     for number, address in enumerate(addresses):
         left = deadline - time.monotonic()
-        sock = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_STREAM)
+        sock = None
         try:
             with _translated("no address accepts connections"):
+                family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+                sock = socket.socket(family, socket.SOCK_STREAM)
                 sock.settimeout(max(0.001, left / (len(addresses) - number)))
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.connect((str(address), port))
             return Stream(sock, deadline)
         except CallFailed as error:
-            sock.close()
+            if sock is not None:
+                sock.close()
             failed = error
     raise failed
 

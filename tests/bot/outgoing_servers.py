@@ -121,6 +121,11 @@ def hangs(after: bytes = b"") -> Behaviour:
     return behave
 
 
+def fails_first(times: int, behaviour: Behaviour, then: Behaviour) -> Behaviour:
+    """The first connections go badly, the next ones well."""
+    return lambda connection, server: (behaviour if server.connections <= times else then)(connection, server)
+
+
 @dataclass(frozen=True)
 class Authority:
     """A certificate authority in a folder of a test."""

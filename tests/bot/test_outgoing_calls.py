@@ -25,6 +25,7 @@ from tests.bot.outgoing_servers import (
     Behaviour,
     Server,
     answers,
+    fails_first,
     hangs,
     says,
 )
@@ -556,11 +557,6 @@ def test_certificates_to_trust_that_are_none_stop_the_start(tmp_path: Path) -> N
 # Retries
 
 
-def fails_first(times: int, behaviour: Behaviour, then: Behaviour) -> Behaviour:
-    """The first connections go badly, the next ones well."""
-    return lambda connection, server: (behaviour if server.connections <= times else then)(connection, server)
-
-
 @pytest.mark.parametrize("bad", [says(b""), resets, answers(b"", "503 Service Unavailable", "connection: close\r\n")])
 def test_an_operation_with_a_key_is_tried_again_with_the_same_key(bad: Behaviour) -> None:
     with Server(fails_first(2, bad, answers())) as server, client_of(server) as client:
@@ -628,6 +624,12 @@ def test_an_origin_that_fails_again_and_again_is_left_alone_then_tried_with_one_
         client.close()
 
 
+def test_what_one_persons_input_breaks_does_not_close_the_system_to_others() -> None:
+    for behaviour, outcome in [(answers(status="500 Oops"), Outcome.FAILED), (answers(b"{"), Outcome.MALFORMED)]:
+        with Server(behaviour) as server, client_of(server, limits=replace(QUICK, failures=1)) as client:
+            assert [client.call("book", {"email": "a"}).outcome for _ in range(3)] == [outcome] * 3
+
+
 def test_one_origin_that_hangs_does_not_slow_the_others() -> None:
     limits = Limits(connect_ms=500, first_byte_ms=500, total_ms=1_000, concurrent_calls=8, failures=1_000)
     with Server(hangs()) as bad, Server(answers()) as good:
@@ -651,6 +653,29 @@ def test_more_calls_than_may_wait_are_answered_at_once() -> None:
             found = [client.submit("book", {"email": "a"}) for _ in range(10)]
             assert [each.done() for each in found] == [False] * 5 + [True] * 5
             assert found[9].result().outcome is Outcome.UNAVAILABLE
+
+
+def test_where_no_thread_can_be_started_a_call_is_unavailable_and_never_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with (
+        Server(answers()) as server,
+        client_of(server, host="town.example", resolver=resolves(["127.0.0.1"])) as client,
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            assert client.call("book", {"email": "a"}).outcome is Outcome.UNAVAILABLE
+        assert client.call("book", {"email": "a"}).outcome is Outcome.OK
+        assert len(server.requests) == 1
+
+
+def test_a_call_that_nobody_waits_for_any_more_is_not_made() -> None:
+    with Server(hangs()) as server, client_of(server, limits=replace(QUICK, concurrent_calls=1)) as client:
+        first, second = client.submit("book", {"email": "a"}), client.submit("book", {"email": "a"})
+        assert second.cancel()
+        assert first.result().outcome is Outcome.TIMEOUT
+    assert len(server.requests) == 1
 
 
 def test_closing_ends_what_waits_and_lets_what_is_under_way_end() -> None:
