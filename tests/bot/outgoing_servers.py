@@ -22,6 +22,9 @@ from bot.outgoing import Limits, Origin
 Behaviour = Callable[[socket.socket, "Server"], None]
 LOOPBACK = ("127.0.0.0/8",)
 QUICK = Limits(connect_ms=400, first_byte_ms=400, total_ms=800, pause_ms=10)
+"""For calls that are to run out of time."""
+PATIENT = Limits(connect_ms=8_000, first_byte_ms=8_000, total_ms=15_000, pause_ms=10)
+"""For the others: a busy machine must not end them."""
 
 
 class Server:
@@ -47,7 +50,7 @@ class Server:
         self._listening.shutdown(socket.SHUT_RDWR)  # wakes whoever accepts, which closing alone does not
         self._listening.close()
 
-    def origin(self, host: str = "127.0.0.1", limits: Limits = QUICK, **more: object) -> Origin:
+    def origin(self, host: str = "127.0.0.1", limits: Limits = PATIENT, **more: object) -> Origin:
         """This server, declared."""
         scheme = "https" if self.context else "http"
         given = {"networks": LOOPBACK, **more}
