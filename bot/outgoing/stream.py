@@ -8,7 +8,7 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bot.outgoing.addresses import Address
@@ -34,17 +34,14 @@ def trust(ca_file: Path | None) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.hostname_checks_common_name = False
     paths = ssl.get_default_verify_paths()
-    files = [ca_file] if ca_file else [Path(paths.openssl_cafile)]
-    folder = None if ca_file else paths.openssl_capath
+    file = ca_file or Path(paths.openssl_cafile)
     with contextlib.suppress(OSError):  # ssl.SSLError too: what is left without certificates is refused below
-        for file in files:
-            if file.is_file():
-                context.load_verify_locations(cafile=file)
-    if folder and Path(folder).is_dir():
-        context.load_verify_locations(capath=folder)
-    elif not context.cert_store_stats()["x509_ca"]:
+        context.load_verify_locations(cafile=file)
+    if ca_file is None and Path(paths.openssl_capath).is_dir():
+        context.load_verify_locations(capath=paths.openssl_capath)
+    elif not context.cert_store_stats()["x509"]:
         raise StartRefused(
-            f"{files[0]} holds no certificate to trust",
+            f"{file} holds no certificate to trust",
             remedy="install the system's (ca-certificates) or name a ca_file",
         )
     return context
@@ -119,24 +116,21 @@ def connect(addresses: Sequence[Address], port: int, deadline: float) -> Stream:
     raise failed
 
 
-class _translated(contextlib.AbstractContextManager[None]):
+@contextlib.contextmanager
+def _translated(otherwise: str = "the connection broke") -> Iterator[None]:
     """Errors of the sockets as `CallFailed`."""
-
-    def __init__(self, otherwise: str = "the connection broke") -> None:
-        self._otherwise = otherwise
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, TimeoutError):
-            raise CallFailed(Outcome.TIMEOUT, "no answer in time") from None
-        if isinstance(error, ssl.SSLCertVerificationError):
-            reason = _REASONS.get(error.verify_code, "the certificate comes from nobody who is trusted")
-            raise CallFailed(Outcome.UNTRUSTED, reason) from None
-        if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-            raise CallFailed(Outcome.UNAVAILABLE, "the connection broke") from None
-        if isinstance(error, ssl.SSLError):
-            raise CallFailed(Outcome.UNTRUSTED, "TLS was not agreed on") from None
-        if isinstance(error, OSError):
-            # EMFILE, ENOBUFS: ours, not theirs, but the same to whoever waits.
-            ours = error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-            reason = "this machine has no more connections" if ours else self._otherwise
-            raise CallFailed(Outcome.UNAVAILABLE, reason) from None
+    try:
+        yield
+    except TimeoutError:
+        raise CallFailed(Outcome.TIMEOUT, "no answer in time") from None
+    except ssl.SSLCertVerificationError as error:
+        reason = _REASONS.get(error.verify_code, "the certificate comes from nobody who is trusted")
+        raise CallFailed(Outcome.UNTRUSTED, reason) from None
+    except ssl.SSLEOFError:
+        raise CallFailed(Outcome.UNAVAILABLE, "the connection broke") from None
+    except ssl.SSLError:
+        raise CallFailed(Outcome.UNTRUSTED, "TLS was not agreed on") from None
+    except OSError as error:
+        # EMFILE, ENOBUFS: ours, not theirs, but the same to whoever waits.
+        ours = error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+        raise CallFailed(Outcome.UNAVAILABLE, "this machine has no more connections" if ours else otherwise) from None

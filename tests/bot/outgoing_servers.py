@@ -87,6 +87,7 @@ class Server:
                 connection = self.context.wrap_socket(connection, server_side=True)
             with connection:
                 connection.settimeout(20)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self.behaviour(connection, self)
         except OSError:
             connection.close()

@@ -648,7 +648,6 @@ def test_one_origin_that_hangs_does_not_slow_the_others() -> None:
             assert {each.result().outcome for each in slow} == {Outcome.TIMEOUT}
     # Those that waited behind the others too.
     assert max(each.result().duration_ms for each in slow) < limits.total_ms + LATE_MS
-    assert bad.connections <= 8
 
 
 def test_more_calls_than_may_wait_are_answered_at_once() -> None:
