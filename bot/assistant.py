@@ -248,7 +248,7 @@ class Field:
 @dataclass(frozen=True, slots=True)
 class Operation:
     name: str
-    method: str
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     fields: Mapping[str, Field]
     retries: int = 0

@@ -109,12 +109,18 @@ def _list(value: Any, language: str) -> str:
     return ", ".join(items[:-1]) + f" {AND.get(language, ',')} {items[-1]}" if len(items) > 1 else "".join(items)
 
 
+def _capital(value: Any, language: str) -> str:
+    text = plain(value, language)
+    return text[:1].upper() + text[1:]
+
+
 FILTERS: Mapping[str, Callable[[Any, str], str]] = {
     "date": _date,
     "time": _time,
     "datetime": _datetime,
     "weekday": _weekday,
     "list": _list,
+    "capital": _capital,
 }
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
+from bot.assistant import Assistant
 from bot.by_example import ByExample
 from bot.check import checked, problems_of
+from bot.connectors import client_of
 from bot.conversation import read_conversations, run
 from bot.training import read_training
 from bot.understands import Understands
 from infra.control import DONE, FAILED
-from infra.talk import Talk, Unconnected
+from infra.talk import Talk
 from vault.errors import BadInput
 
 SHIPPED = Path(__file__).resolve().parent.parent / "bot" / "assistants"
@@ -70,13 +73,41 @@ def test(assistant: str, understanding: str, only: str | None, *, as_json: bool)
     return FAILED if failed else DONE
 
 
-def talk(assistant: str, *, by_intent: bool, as_json: bool, lines: IO[str] = sys.stdin) -> int:
-    """Chats on the terminal until the input ends."""
+def talk(assistant: str, *, by_intent: bool, origins: list[str], as_json: bool) -> int:
+    """Chats on the terminal until the input ends. `origins`: `CONNECTOR=ORIGIN`, instead of those in the assistant's file."""
     folder = folder_of(assistant)
     described, _ = checked(folder)
-    talking = Talk(described, None if by_intent else _understands(folder), Unconnected(), as_json=as_json)
-    talking.run(lines)
+    places = dict(_place(each, described) for each in origins)
+    with client_of(described, places) as client:
+        talking = Talk(described, None if by_intent else _understands(folder), client, _print, as_json=as_json)
+        with open(sys.stdin.fileno(), encoding="utf-8", errors="replace", closefd=False) as given:
+            talking.run(_typed(given))
     return DONE
+
+
+def _place(given: str, assistant: Assistant) -> tuple[str, str]:
+    name, _, origin = given.partition("=")
+    if name not in assistant.connectors or not origin:
+        known = ", ".join(assistant.connectors)
+        raise BadInput(
+            f"{given!r} names no connector and its origin", remedy=f"write CONNECTOR=ORIGIN; connectors: {known}"
+        )
+    return name, origin
+
+
+def _typed(given: IO[str]) -> Iterator[str]:
+    """Lines, with a prompt where somebody types them."""
+    while True:
+        if given.isatty():
+            print("> ", end="", file=sys.stderr, flush=True)
+        line = given.readline()
+        if not line:
+            return
+        yield line
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)
 
 
 def _understands(folder: Path) -> Understands:
