@@ -40,10 +40,9 @@ from bot.understood import CHOOSE
 
 RESERVED = frozenset({"title", "today", "now", "language", "channel", "value", "item", CHOSEN, CALL})
 """Names that the dialogue itself fills."""
-BUILT_IN_ENTITIES = frozenset(
-    {"date", "time", "datetime", "interval", "duration", "money", "number", "ordinal", "percentage"}
-)
-"""Entities that understanding recognises without an example."""
+GRAMMAR = {"date", "time", "datetime", "interval", "duration", "money", "number", "ordinal", "percentage"}
+BUILT_IN_ENTITIES = frozenset({*GRAMMAR, "person", "address"})
+"""Entities that understanding recognises without an example: its grammar's, and what it finds as personal data."""
 SAID_BY_SYSTEM = frozenset({"subject"})
 
 

@@ -102,6 +102,8 @@ def _message(turn: Turn, message: Understood) -> None:
         fallback.follow(turn, intent, message.entities)
         if intent in turn.assistant.answers:
             flow.go_on(turn)
+    elif turn.state.frames and not turn.state.frames[-1].data:
+        flow.begin_again(turn, message.entities)
     elif turn.state.frames:
         turn.say("system_working")
     elif turn.assistant.flow_of.get(intent) or turn.role in ("affirm", "deny", "correct"):

@@ -222,8 +222,6 @@ def _said(document: Document, error: ValidationError) -> Iterator[Problem]:
     elif error.validator == "enum":
         yield problem(f"{here}: {error.instance!r} is not known", f"use one of: {', '.join(error.validator_value)}")
     elif known and "errorMessage" in error.schema:
-        yield problem(f"{here}: {error.schema['errorMessage']}", "change it")
-    elif error.validator == "propertyNames":
-        yield problem(f"{here}: a name is not made of a-z, 0-9 and _", "use small letters, digits and _")
+        yield problem(f"{here}: {error.schema['errorMessage']}", f"change {str(error.instance)[:60]!r}")
     else:
         yield problem(f"{here}: {error.message[:200]}", f"the schema says {error.validator}: {error.validator_value}")

@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 import re2
@@ -47,7 +48,17 @@ def _length(given: Any) -> int:
 
 
 def _matches(given: Any, pattern: Any) -> bool:
-    return isinstance(given, str) and isinstance(pattern, str) and re2.fullmatch(pattern, given) is not None
+    if not isinstance(given, str) or not isinstance(pattern, str):
+        return False
+    return _compiled(pattern).fullmatch(given.encode("utf-8", "replace").decode()) is not None
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> Any:
+    """The RE2 expression. RE2 itself would write one that is none to stderr, and it may hold what a person said."""
+    options = re2.Options()
+    options.log_errors = False
+    return re2.compile(pattern.encode("utf-8", "replace").decode(), options)
 
 
 def _days_after(given: Any, days: Any) -> str | None:
@@ -219,8 +230,8 @@ class _Reader:
 
     def _check_pattern(self, pattern: Any) -> None:
         try:
-            re2.compile(pattern)
-        except (re2.error, TypeError):
+            _compiled(pattern)
+        except (re2.error, AttributeError):
             raise self._refused("the pattern of matches is not an RE2 expression") from None
 
     def _until(self, sign: str, depth: int) -> list[tuple[Any, ...]]:

@@ -46,11 +46,19 @@ def begin(turn: Turn, flow: Flow, entities: Sequence[Entity] = (), slots: Mappin
             _pop(turn)
     else:
         _open_scope(turn, Frame(flow.name, flow.first))
-        asked = [turn.assistant.slots[name] for name in sorted(flow.owned) if name in turn.assistant.slots]
-        turn.state.slots.update(filled_from(turn, asked, entities))
         turn.state.slots.update(slots or {})
         while len(turn.state.frames) > FRAMES_MAX:
             turn.state.drop_oldest()
+    begin_again(turn, entities)
+
+
+def begin_again(turn: Turn, entities: Sequence[Entity]) -> None:
+    """Goes on with the flow on top, with what the entities say of its slots."""
+    owned = next(
+        turn.assistant.flows[frame.flow].owned for frame in reversed(turn.state.frames) if frame.role == "main"
+    )
+    asked = [turn.assistant.slots[name] for name in sorted(owned) if name in turn.assistant.slots]
+    turn.state.slots.update(filled_from(turn, asked, entities))
     go_on(turn)
 
 

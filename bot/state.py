@@ -6,7 +6,7 @@ Its size is bounded by `STATE_BYTES_MAX` whatever was said and however long: not
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from vault.errors import BadInput
@@ -62,7 +62,8 @@ class State:
 
     def to_bytes(self) -> bytes:
         """Canonical JSON: the same state is the same bytes."""
-        document = {"format": FORMAT, **asdict(self)}
+        document = {"format": FORMAT, **{name: getattr(self, name) for name in STATE_FIELDS}}
+        document["frames"] = [{name: getattr(frame, name) for name in FRAME_FIELDS} for frame in self.frames]
         return json.dumps(document, ensure_ascii=True, sort_keys=True, separators=(",", ":")).encode()
 
     @classmethod
@@ -101,6 +102,10 @@ class State:
             del self.frames[0]
         if self.frames:
             self.frames[0].held = {}
+
+
+FRAME_FIELDS = tuple(each.name for each in fields(Frame))
+STATE_FIELDS = tuple(each.name for each in fields(State))
 
 
 def bounded(value: Any, depth: int = 0) -> Any:

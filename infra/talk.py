@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from uuid import uuid4
 
 from bot.assistant import Assistant
 from bot.connectors import called
@@ -43,6 +44,8 @@ class Talk:
         self._say = say
         self._as_json = as_json
         self._clock = clock
+        self._chat = uuid4().hex
+        """Ids begin with it: the keys of this chat's calls are no other chat's."""
         self._state = State()
         self._heard = 0
         self._buttons: tuple[Button, ...] = ()
@@ -105,7 +108,7 @@ class Talk:
 
     def _next_id(self) -> str:
         self._heard += 1
-        return f"talk-{self._heard}"
+        return f"{self._chat}-{self._heard}"
 
     def _now_us(self) -> int:
         return int(self._clock() * 1_000_000)

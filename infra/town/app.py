@@ -1,6 +1,6 @@
 """The town over HTTP: JSON in and out, references instead of persons, and a request repeated under its `Idempotency-Key` done once.
 
-Errors are `{"error": WORD}`: not_found 404, taken 409, key_reused 409, full 507; FastAPI answers what is not of the schema with 422.
+Errors are `{"error": WORD}`: not_found 404, taken 409, key_reused 409, full 507, else invalid.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Header, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
 
 from infra.town.town import NotThere, Taken, Town
 from vault.errors import LimitExceeded
@@ -90,6 +92,16 @@ def create(today: Callable[[], date] = date.today) -> FastAPI:
     @app.exception_handler(Taken)
     def taken(_: Request, __: Exception) -> JSONResponse:
         return JSONResponse({"error": "taken"}, 409)
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(_: Request, __: Exception) -> JSONResponse:
+        # FastAPI's own answer quotes what was sent, which is personal, and breaks on half a character.
+        return JSONResponse({"error": "invalid"}, 422)
+
+    @app.exception_handler(HTTPException)
+    def refused(_: Request, error: Exception) -> JSONResponse:
+        status = error.status_code if isinstance(error, HTTPException) else 400
+        return JSONResponse({"error": "not_found" if status == 404 else "invalid"}, status)
 
     @app.exception_handler(LimitExceeded)
     def full(_: Request, __: Exception) -> JSONResponse:
