@@ -94,14 +94,20 @@ def _message(turn: Turn, message: Understood) -> None:
         frame, step = waiting
         found = flow.fit(turn, frame, step, message)
         if found.strength is Strength.STRONG or not _begins(turn, intent):
+            if (
+                not found.strength
+                and not intent
+                and not frame.data.get("attempts")
+                and fallback.did_you_mean(turn, message)
+            ):
+                frame.data["attempts"] = 1
+                return
             flow.answer(turn, frame, step, message, found)
             if not turn.confused:
                 turn.state.failures = 0
             return
     if _begins(turn, intent):
         fallback.follow(turn, intent, message.entities)
-        if intent in turn.assistant.answers:
-            flow.go_on(turn)
     elif turn.state.frames and not turn.state.frames[-1].data:
         flow.begin_again(turn, message.entities)
     elif turn.state.frames:

@@ -1,14 +1,15 @@
 """What was not understood: did you mean, please say it differently, and in the end an agent.
 
 An unsure message is asked about, with its best readings to choose from; one that says nothing is asked for in other words, then met
-with what the assistant can do. The third in a row is offered an agent. Nothing is acted on that was not understood.
+with what the assistant can do. The third in a row is offered an agent. Nothing is acted on that was not understood. While a question
+waits, an unsure message is asked about once; further ones are answers that do not fit (bot/form.py).
 """
 
 from __future__ import annotations
 
-from bot import handover
+from bot import flow, handover
 from bot.choices import chosen
-from bot.flow import begin
+from bot.state import bounded
 from bot.turn import Button, Turn, intent_payload
 from bot.understood import Entity, Understood
 
@@ -22,30 +23,47 @@ def not_understood(turn: Turn, message: Understood) -> None:
     state = turn.state
     turn.confused = True
     state.failures += 1
-    readings = [] if state.failures >= FAILURES_MAX else _readings(turn, message)
-    if readings:
-        _did_you_mean(turn, message, readings)
-    elif state.failures >= FAILURES_MAX:
+    if state.failures >= FAILURES_MAX:
         state.failures = 0
         handover.offer(turn)
-    else:
+    elif not did_you_mean(turn, message):
         turn.say("system_rephrase" if state.failures == 1 else "system_menu")
 
 
+def did_you_mean(turn: Turn, message: Understood) -> bool:
+    """Asks which reading of an unsure message is meant; False when there is none worth asking about."""
+    unsure, titled = turn.assistant.thresholds.unsure, turn.assistant.titles
+    likely = [ranked.intent for ranked in message.intents[:10] if ranked.confidence >= unsure]
+    readings = [intent for intent in likely if intent in titled][:READINGS_MAX]
+    if readings:
+        turn.confused = True
+        entities = [
+            [each.kind[:64], bounded(each.value[:200]), bounded(each.text[:200])] for each in message.entities[:5]
+        ]
+        _offer_readings(turn, readings, entities)
+    return bool(readings)
+
+
 def answer_offer(turn: Turn, message: Understood) -> bool:
-    """Takes the message as the answer to what was offered. False when it is about something else; the offer is over either way."""
+    """Takes the message as the answer to what was offered. False when it is about something else, which ends the offer."""
     offer, turn.state.offer = turn.state.offer, {}
     if not offer:
         return False
     if offer["kind"] == "agent":
         return _answer_agent(turn)
-    intents = [intent for intent in offer["intents"] if intent in turn.assistant.handled]
+    intents = [intent for intent in offer["intents"] if intent in turn.assistant.titles]
     if turn.role == "deny":
-        turn.say("system_rephrase")
+        if not turn.state.frames:
+            turn.say("system_rephrase")
+        flow.go_on(turn)
         return True
-    place: int | None = 0 if turn.role == "affirm" and len(intents) == 1 else None
+    if turn.role == "affirm" and len(intents) > 1:
+        _offer_readings(turn, intents, offer["entities"])
+        return True
+    place: int | None = 0 if turn.role == "affirm" and intents else None
     if place is None and not turn.sure_intent:
-        options = [{"value": intent, "title": turn.title(turn.assistant.titles[intent], intent)} for intent in intents]
+        titles = turn.assistant.titles
+        options = [{"value": intent, "title": turn.title(titles[intent], intent)} for intent in intents]
         place, _ = chosen(message.text, options)
     if place is None:
         return False
@@ -56,11 +74,12 @@ def answer_offer(turn: Turn, message: Understood) -> bool:
 def follow(turn: Turn, intent: str, entities: tuple[Entity, ...]) -> None:
     """Does what an intent asks for: begins its flow, or answers and goes on with what is under way."""
     turn.state.failures = 0
-    flow = turn.assistant.flow_of.get(intent)
-    if flow is not None:
-        begin(turn, flow, entities)
+    begun = turn.assistant.flow_of.get(intent)
+    if begun is not None:
+        flow.begin(turn, begun, entities)
     else:
         turn.say(turn.assistant.answers[intent].reply)
+        flow.go_on(turn)
 
 
 def _answer_agent(turn: Turn) -> bool:
@@ -71,17 +90,8 @@ def _answer_agent(turn: Turn) -> bool:
     return turn.role in ("affirm", "deny")
 
 
-def _readings(turn: Turn, message: Understood) -> list[str]:
-    """The readings worth asking about: confident enough, answered by something, and with a title to show."""
-    unsure = turn.assistant.thresholds.unsure
-    titled = turn.assistant.titles
-    likely = [ranked.intent for ranked in message.intents[:10] if ranked.confidence >= unsure]
-    return [intent for intent in likely if intent in titled][:READINGS_MAX]
-
-
-def _did_you_mean(turn: Turn, message: Understood, readings: list[str]) -> None:
-    entities = [(each.kind[:64], each.value[:200], each.text[:200]) for each in message.entities[:5]]
-    turn.state.offer = {"kind": "meant", "intents": readings, "entities": [list(entity) for entity in entities]}
+def _offer_readings(turn: Turn, readings: list[str], entities: list[list[str]]) -> None:
+    turn.state.offer = {"kind": "meant", "intents": readings, "entities": entities}
     titles = turn.assistant.titles
     buttons = [Button(turn.title(titles[each], each), intent_payload(each, entities)) for each in readings]
     none = Button(turn.words("system_none_of_these"), f"/{turn.assistant.controls['deny']}")

@@ -190,6 +190,29 @@ def test_unsure_is_asked_about_and_none_is_rephrased(chat: Chat) -> None:
     assert chat.says("yes", "affirm") == ["ask_bicycle"]
 
 
+def test_yes_to_several_readings_asks_which(chat: Chat) -> None:
+    ranked = (Ranked("prices", 0.4), Ranked("hours", 0.35))
+    chat.hear(Understood("m", MONDAY_US, "x", intents=ranked, channel="web"))
+    assert chat.says("yes", "affirm") == ["system_did_you_mean"]
+    assert chat.says("the opening hours") == ["hours"]
+
+
+def test_an_unsure_message_while_a_question_waits_is_asked_about_once(chat: Chat) -> None:
+    chat.says("book", "book")
+    assert chat.says("the price", "prices", 0.4) == ["system_did_you_mean"]
+    assert chat.says("no", "deny") == ["ask_bicycle"]
+    assert chat.says("the price", "prices", 0.4) == ["system_invalid", "ask_bicycle"]
+    assert chat.says("the opening times", "hours", 0.4) == ["system_give_up", "system_offer_agent"]
+
+
+def test_a_reading_chosen_while_a_question_waits_is_a_digression(chat: Chat) -> None:
+    chat.says("book my racer", "book", bicycle="road")
+    chat.says("the hours", "hours", 0.4)
+    assert chat.says("yes", "affirm") == ["hours", "ask_day"]
+    chat.says("price of a cargo", "prices", 0.4, bicycle="cargo")
+    assert chat.says("thursday", date="2026-03-05") == ["confirm_booking"]
+
+
 def test_what_was_said_with_an_unsure_message_is_not_lost(chat: Chat) -> None:
     chat.says("price for cargo", "prices", 0.4, bicycle="cargo")
     assert chat.says("yes", "affirm") == ["prices"]
