@@ -65,7 +65,8 @@ class Connection:
             return Response(head.status_code, named, self._body(named, response_bytes))
         except h11.RemoteProtocolError:
             if self._at_end:
-                raise CallFailed(Outcome.UNAVAILABLE, "the connection was closed in the middle of the answer") from None
+                when = "in the middle of" if self._received else "without"
+                raise CallFailed(Outcome.UNAVAILABLE, f"the connection was closed {when} an answer") from None
             raise CallFailed(Outcome.MALFORMED, "what came back is not HTTP") from None
 
     def is_reusable(self) -> bool:

@@ -18,6 +18,9 @@ from typing import Any
 import pytest
 
 from bot.outgoing import Client, Disclosure, Field, Limits, Operation, Origin, Outcome, SecretFile, SecretHeader
+from bot.outgoing.call import Call
+from bot.outgoing.lane import Lane
+from bot.outgoing.request import request_of
 from tests.bot.outgoing_servers import (
     LOOPBACK,
     PATIENT,
@@ -589,9 +592,10 @@ def test_what_a_repeat_does_not_mend_is_not_repeated(behaviour: Behaviour) -> No
 
 
 def test_retries_end_with_the_time_of_the_call() -> None:
-    with Server(hangs()) as server, client_of(server, limits=replace(QUICK, first_byte_ms=250)) as client:
+    with Server(hangs()) as server, client_of(server, replace(KEYED_NAMED, retries=5), limits=QUICK) as client:
         answer = client.call("keyed", {"email": "a"}, key="k")
-    assert (answer.outcome, answer.attempts) == (Outcome.TIMEOUT, 3)
+    assert answer.outcome is Outcome.TIMEOUT
+    assert 1 <= answer.attempts <= 3
     assert answer.duration_ms < QUICK.total_ms + LATE_MS
 
 
@@ -680,6 +684,17 @@ def test_a_call_that_nobody_waits_for_any_more_is_not_made() -> None:
         assert second.cancel()
         assert first.result().outcome is Outcome.TIMEOUT
     assert len(server.requests) == 1
+
+
+def test_a_call_whose_time_was_over_before_it_had_a_place_is_not_begun() -> None:
+    with Server(answers()) as server:
+        lane = Lane(server.origin(), resolves(["127.0.0.1"]), time.monotonic)
+        request = request_of(POST, {"email": "a"}, 1_000)
+        started = time.monotonic() - 60
+        answer = Call(lane, POST, request, "", started, time.time, lambda: 0.0, threading.Event()).run()
+        lane.close()
+    assert (answer.outcome, answer.attempts, answer.disclosures) == (Outcome.TIMEOUT, 0, ())
+    assert server.connections == 0
 
 
 def test_closing_ends_what_waits_and_lets_what_is_under_way_end() -> None:

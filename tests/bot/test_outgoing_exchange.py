@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from typing import Any, cast
 
 import pytest
@@ -28,14 +29,16 @@ PIECES = [
 
 
 class Scripted:
-    """Instead of a `Stream`: gives these bytes, then the end."""
+    """Instead of a `Stream`: takes what is sent, or breaks; gives these bytes, then the end."""
 
-    def __init__(self, pieces: list[bytes]) -> None:
+    def __init__(self, pieces: list[bytes], *, breaks: bool = False) -> None:
         self.pieces = [piece for piece in pieces if piece]
+        self.breaks = breaks
         self.deadline = 0.0
 
     def send(self, data: bytes) -> None:
-        del data
+        if self.breaks:
+            raise CallFailed(Outcome.UNAVAILABLE, "the connection broke")
 
     def receive(self) -> bytes:
         return self.pieces.pop(0) if self.pieces else b""
@@ -47,8 +50,8 @@ class Scripted:
         self.pieces = []
 
 
-def exchanged(pieces: list[bytes]) -> tuple[Connection, Response]:
-    connection = Connection(cast(Stream, Scripted(pieces)))
+def exchanged(pieces: list[bytes], *, breaks: bool = False) -> tuple[Connection, Response]:
+    connection = Connection(cast(Stream, Scripted(pieces, breaks=breaks)))
     more: dict[str, Any] = {"response_bytes": LIMIT, "head_deadline": 0.0, "deadline": 0.0}
     return connection, connection.exchange("GET", "/", [("Host", "town")], b"", **more)
 
@@ -84,3 +87,38 @@ def test_an_answer_is_the_same_however_it_is_divided(cuts: list[int]) -> None:
 def test_a_connection_on_which_more_came_is_not_used_again(more: bytes) -> None:
     connection, _ = exchanged([b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}" + more])
     assert not connection.is_reusable()
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_body_may_be_as_large_as_its_limit_and_not_one_byte_larger(compressed: bool) -> None:
+    for size in (LIMIT, LIMIT + 1):
+        body = gzip.compress(b"x" * size) if compressed else b"x" * size
+        coded = b"content-encoding: gzip\r\n" if compressed else b""
+        pieces = [
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n" + coded,
+            b"\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body),
+        ]
+        if size == LIMIT:
+            assert exchanged(pieces)[1].body == b"x" * size
+        else:
+            with pytest.raises(CallFailed, match="over its limit"):
+                exchanged(pieces)
+
+
+def test_a_compressed_bomb_is_not_unpacked() -> None:
+    bomb = gzip.compress(b"\0" * 900_000, 9)  # within the limit of what may arrive, 900 times over that of a body
+    raw = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n%s" % (len(bomb), bomb)
+    tracemalloc.start()
+    with pytest.raises(CallFailed, match="once decompressed"):
+        exchanged([raw])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def test_an_answer_that_came_before_the_request_could_be_sent_whole_is_heard() -> None:
+    connection, response = exchanged([b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n"], breaks=True)
+    assert response.status == 413
+    assert connection.has_sent
+    with pytest.raises(CallFailed, match="closed without an answer"):
+        exchanged([], breaks=True)
