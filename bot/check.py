@@ -10,33 +10,19 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from bot import flow_graph
-from bot.assistant import (
-    SYSTEM_REPLIES,
-    AnyStep,
-    Ask,
-    Assistant,
-    Call,
-    Choose,
-    Confirm,
-    Flow,
-    If,
-    Place,
-    Run,
-    Say,
-    Set,
-    Slot,
-    Timer,
-    Titles,
-)
+from bot.assistant import SYSTEM_REPLIES, Assistant, Flow, Slot, Titles
 from bot.choosing import CHOSEN
+from bot.connectors import declaration
 from bot.conversation import read_conversations
 from bot.expression import Expression
 from bot.flow import CALL
-from bot.problem import FilesRefused, Problem
+from bot.problem import FilesRefused, Place, Problem
 from bot.read import read_assistant
-from bot.steps import filled_by
+from bot.read_steps import filled_by
+from bot.step import AnyStep, Ask, Call, Choose, Confirm, If, Run, Say, Set, Timer
 from bot.training import Training, read_training
 from bot.understood import CHOOSE
+from vault.errors import BadInput
 
 RESERVED = frozenset({"title", "today", "now", "language", "channel", "value", "item", CHOSEN, CALL})
 """Names that the dialogue itself fills."""
@@ -229,6 +215,11 @@ class _Check:
             self._error(assistant.place, "unsure is above sure", "lower unsure or raise sure")
         for name in assistant.notice.shown_by:
             self._known(name, assistant.channels, "channel", assistant.place)
+        for connector in assistant.connectors.values():
+            try:
+                declaration(connector, connector.origin)
+            except BadInput as error:
+                self._error(connector.place, error.args[0], error.remedy or f"correct the connector {connector.name}")
         for language in assistant.language_intents.values():
             self._known(language, assistant.languages, "language", assistant.place)
 

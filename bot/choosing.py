@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.assistant import Choose, Confirm
 from bot.choices import chosen
 from bot.form import ATTEMPTS, GIVE_UP
 from bot.slot_values import NOTHING, Fit, Strength
 from bot.state import Frame
+from bot.step import Choose, Confirm
 from bot.turn import Turn, options_buttons
 from bot.understood import Understood
 

@@ -21,10 +21,16 @@ def client_of(assistant: Assistant, origins: Mapping[str, str] | None = None) ->
 
     Raises `BadInput` where a declaration cannot be one, such as plain http without networks.
     """
-    connectors = assistant.connectors.values()
-    places = [_origin(connector, (origins or {}).get(connector.name, connector.origin)) for connector in connectors]
-    operations = [_operation(connector, each) for connector in connectors for each in connector.operations.values()]
-    return Client(places, operations)
+    declared = [
+        declaration(connector, (origins or {}).get(connector.name, connector.origin))
+        for connector in assistant.connectors.values()
+    ]
+    return Client([origin for origin, _ in declared], [each for _, operations in declared for each in operations])
+
+
+def declaration(connector: Connector, url: str) -> tuple[Origin, list[OutgoingOperation]]:
+    """A connector at an origin, as the client declares it. Raises `BadInput` where it cannot be one."""
+    return _origin(connector, url), [_operation(connector, each) for each in connector.operations.values()]
 
 
 def called(client: Client, effect: Effect, interaction: str, *, id: str, at_us: int) -> Returned:

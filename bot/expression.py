@@ -1,7 +1,7 @@
 """The small language of conditions: `document == 'passport' and length(free.slots) > 0`.
 
 Values are those of JSON. Words: `and or not`, `== != < <= > >= in`, `+ -`, `true false null`, numbers, 'text' or "text", lists
-`[a, b]`, names with dots into what a connector returned, parentheses, and the functions of `FUNCTIONS`. Nothing can be defined,
+`[a, b]`, names with dots into what a connector returned, parentheses, and the functions of bot/functions.py. Nothing can be defined,
 assigned or repeated, so every expression ends; it never raises when it is evaluated either:
 
 - a name that holds nothing is null; null, false, 0, empty text and empty lists count as false;
@@ -13,19 +13,17 @@ assigned or repeated, so every expression ends; it never raises when it is evalu
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
-from functools import lru_cache
 from typing import Any
 
 import re2
 
+from bot.functions import FUNCTIONS, TEXT_MAX, compiled
 from vault.errors import BadInput
 
 LENGTH_MAX = 500
 DEPTH_MAX = 20
-TEXT_MAX = 1_000
 NUMBER_MAX = 10**15
 TOKEN = re.compile(
     r"\s*(?:(?P<number>[0-9]+(?:\.[0-9]+)?)|(?P<text>'[^']*'|\"[^\"]*\")|(?P<name>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*)"
@@ -34,64 +32,6 @@ TOKEN = re.compile(
 WORDS = {"and", "or", "not", "in"}
 CONSTANTS = {"true": True, "false": False, "null": None}
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=", "in")
-
-
-def _date(given: Any) -> date | None:
-    try:
-        return date.fromisoformat(given[:10]) if isinstance(given, str) else None
-    except ValueError:
-        return None
-
-
-def _length(given: Any) -> int:
-    return len(given) if isinstance(given, str | list | dict) else 0
-
-
-def _matches(given: Any, pattern: Any) -> bool:
-    if not isinstance(given, str) or not isinstance(pattern, str):
-        return False
-    return _compiled(pattern).fullmatch(given.encode("utf-8", "replace").decode()) is not None
-
-
-@lru_cache(maxsize=256)
-def _compiled(pattern: str) -> Any:
-    """The RE2 expression. RE2 itself would write one that is none to stderr, and it may hold what a person said."""
-    options = re2.Options()
-    options.log_errors = False
-    return re2.compile(pattern.encode("utf-8", "replace").decode(), options)
-
-
-def _days_after(given: Any, days: Any) -> str | None:
-    day = _date(given)
-    if day is None or not isinstance(days, int) or abs(days) > 36_500:
-        return None
-    try:
-        return (day + timedelta(days)).isoformat()
-    except OverflowError:
-        return None
-
-
-def _weekday(given: Any) -> int | None:
-    day = _date(given)
-    return None if day is None else day.isoweekday()
-
-
-def _number(given: Any) -> int | float | None:
-    if isinstance(given, str) and re.fullmatch(r"-?[0-9]{1,15}", given, re.ASCII):
-        return int(given)
-    return given if isinstance(given, int | float) and not isinstance(given, bool) else None
-
-
-FUNCTIONS: Mapping[str, tuple[int, Callable[..., Any]]] = {
-    "length": (1, _length),
-    "empty": (1, lambda given: not given),
-    "lower": (1, lambda given: given.casefold()[:TEXT_MAX] if isinstance(given, str) else None),
-    "number": (1, _number),
-    "matches": (2, _matches),
-    "days_after": (2, _days_after),
-    "weekday": (1, _weekday),
-}
-"""By name: how many arguments, and what it gives. `matches` is an RE2 expression over the whole text; Monday is weekday 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +170,7 @@ class _Reader:
 
     def _check_pattern(self, pattern: Any) -> None:
         try:
-            _compiled(pattern)
+            compiled(pattern)
         except (re2.error, AttributeError):
             raise self._refused("the pattern of matches is not an RE2 expression") from None
 

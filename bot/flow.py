@@ -8,27 +8,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bot import choosing, form, handover
-from bot.assistant import (
-    END,
-    QUESTIONS,
-    AnyStep,
-    Ask,
-    Call,
-    Choose,
-    Confirm,
-    Flow,
-    Goto,
-    If,
-    Record,
-    Run,
-    Say,
-    Set,
-    Timer,
-)
-from bot.assistant import Handover as HandoverStep
+from bot.assistant import Flow
 from bot.form import GIVE_UP
 from bot.slot_values import Fit, filled_from
 from bot.state import FRAMES_MAX, Frame, bounded_result
+from bot.step import END, QUESTIONS, AnyStep, Ask, Call, Choose, Confirm, Goto, If, Record, Run, Say, Set, Timer
+from bot.step import Handover as HandoverStep
 from bot.turn import Turn
 from bot.understood import Entity, Returned, Understood
 

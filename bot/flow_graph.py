@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot.assistant import END, QUESTIONS, AnyStep, Ask, Call, Choose, Confirm, Flow, If, Run
+from bot.assistant import Flow
+from bot.step import END, QUESTIONS, AnyStep, Ask, Call, Choose, Confirm, If, Run
 
 
 def successors(step: AnyStep) -> set[str]:

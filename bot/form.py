@@ -7,10 +7,11 @@ What was said before can be changed at any time, by naming another value of it.
 
 from __future__ import annotations
 
-from bot.assistant import Ask, Slot
+from bot.assistant import Slot
 from bot.choices import chosen
 from bot.slot_values import NOTHING, Fit, Strength, covers, filled_from, read_slot, shown
 from bot.state import Frame
+from bot.step import Ask
 from bot.turn import Button, Turn, options_buttons
 from bot.understood import Understood
 

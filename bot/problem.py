@@ -10,6 +10,14 @@ from vault.errors import BadInput
 SHOWN_MAX = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the files something stands."""
+
+    file: str
+    line: int
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
     """`line` is counted from 1. A `warning` does not stop the assistant from running."""

@@ -21,7 +21,6 @@ from bot.assistant import (
     Notice,
     Operation,
     Option,
-    Place,
     Purpose,
     Replies,
     Slot,
@@ -30,8 +29,8 @@ from bot.assistant import (
 from bot.documents import Document, json_schema, read
 from bot.expression import Expression
 from bot.expression import parse as parse_expression
-from bot.problem import FilesRefused, Problem
-from bot.steps import Line, read_steps, with_owned
+from bot.problem import FilesRefused, Place, Problem
+from bot.read_steps import Line, read_steps, with_owned
 from bot.template import Template
 from bot.template import parse as parse_template
 from bot.understood import Thresholds

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.assistant import Ask, Assistant, Slot
+from bot.assistant import Assistant, Slot
 from bot.flow import question, subject
 from bot.state import Frame, State
+from bot.step import Ask
 from bot.turn import Turn
 
 Scope = dict[str, dict[str, Any]]

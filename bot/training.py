@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.assistant import Place
 from bot.documents import Document, read
+from bot.problem import Place
 
 MARK = re.compile(r"\[([^\[\]]+)\]\(([a-z][a-z0-9_]*)\)")
 TEXTS = {"type": "array", "items": {"type": "string"}}

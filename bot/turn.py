@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from bot.assistant import Assistant, Variant
 from bot.expression import Expression
 from bot.state import State, bounded
-from bot.understood import CHOOSE, Heard, Reading, Understood
+from bot.understood import CHOOSE, PAYLOAD_MAX, Heard, Reading, Understood
 
 REPLIES_MAX = 12
 EFFECTS_MAX = 12
@@ -145,6 +145,7 @@ def options_buttons(options: Sequence[Mapping[str, str]]) -> tuple[Button, ...]:
 
 
 def intent_payload(intent: str, entities: Sequence[Sequence[str]]) -> str:
-    """The payload that says an intent, with its entities `(kind, value, text)`."""
+    """The payload that says an intent, with its entities `(kind, value, text)` where they are short enough for one."""
     values = {entity[0]: entity[1] for entity in entities}
-    return f"/{intent} {json.dumps(values, ensure_ascii=False)}" if values else f"/{intent}"
+    payload = f"/{intent} {json.dumps(values, ensure_ascii=False)}"
+    return payload if values and len(payload) <= PAYLOAD_MAX else f"/{intent}"

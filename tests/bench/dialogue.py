@@ -16,7 +16,7 @@ TURNS = 20_000
 
 
 def bench_dialogue() -> dict[str, float]:
-    """Milliseconds of processor a turn at the beginning and at the end of 20,000, state out of its bytes and into them again; bytes of the state."""
+    """Milliseconds of processor a turn, the state's way out of its bytes and into them included; most bytes of the state."""
     assistant, _ = checked(SHIPPED / "townhall")
     intents = [*sorted(assistant.flow_of), *sorted(assistant.answers), "deny", "affirm", ""]
     stored = State().to_bytes()

@@ -140,6 +140,13 @@ def test_intents_and_what_answers_them_have_to_agree(tmp_path: Path) -> None:
     [
         ("zone: UTC", "zone: Nowhere/Land", "there is no time zone 'Nowhere/Land'"),
         ("origin: https://shop.example", "origin: https://shop.example/path", "an origin is a scheme, a host"),
+        (
+            "origin: https://shop.example",
+            "origin: http://shop.example",
+            "plain http without declared networks; use https",
+        ),
+        ("origin: https://shop.example", "origin: https://127.0.0.1", "declare its network"),
+        ("method: POST,", "method: POST, retries: 2,", "retries need idempotency_header"),
         ("purpose: service", "purpose: other", "purpose 'other' is not declared"),
         ("shown_by: [web]", "shown_by: [wbe]", "there is no channel 'wbe'; did you mean 'web'?"),
         ('"/book/{day}"', '"/book/{when}"', "the places in its path are not its fields"),

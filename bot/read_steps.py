@@ -6,26 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from bot.assistant import (
-    END,
-    AnyStep,
-    Ask,
-    Call,
-    Choose,
-    Confirm,
-    End,
-    Flow,
-    Goto,
-    Handover,
-    If,
-    Place,
-    Record,
-    Run,
-    Say,
-    Set,
-    Timer,
-)
+from bot.assistant import Flow
 from bot.expression import Expression
+from bot.problem import Place
+from bot.step import END, AnyStep, Ask, Call, Choose, Confirm, End, Goto, Handover, If, Record, Run, Say, Set, Timer
 from bot.template import Template
 
 KEYS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
