@@ -72,6 +72,8 @@ def _hear(turn: Turn, heard: Heard, last_us: int) -> None:
         if last_us:
             resume.welcome_back(turn, last_us)
         _message(turn, heard)
+        if not turn.replies and not turn.effects:  # back at a call that is still under way
+            turn.say("system_working")
     elif isinstance(heard, Returned):
         flow.returned(turn, heard)
     elif isinstance(heard, TimerFired):
@@ -156,8 +158,7 @@ def _always(turn: Turn) -> bool:
         _repeat(turn)
     else:
         return False
-    if state.offer and role != "agent":
-        state.offer = {}
+    turn.state.offer = {}
     return True
 
 

@@ -26,8 +26,9 @@ CALL = "call"
 
 def begin(turn: Turn, flow: Flow, entities: Sequence[Entity] = (), slots: Mapping[str, Any] | None = None) -> None:
     """Begins a flow above what is under way, with what the entities already say, and goes on. A flow under way is returned to."""
-    if flow.name in [frame.flow for frame in turn.state.frames]:
-        while turn.state.frames[-1].flow != flow.name:
+    names = [frame.flow for frame in turn.state.frames]
+    if flow.name in names:
+        while any(frame.role == "main" for frame in turn.state.frames[names.index(flow.name) + 1 :]):
             _pop(turn)
     else:
         _open_scope(turn, Frame(flow.name, flow.first))
@@ -99,7 +100,7 @@ def answer(turn: Turn, frame: Frame, step: Ask | Choose | Confirm, message: Unde
 
 
 def returned(turn: Turn, heard: Returned) -> None:
-    """A call came back. The flow that waits for it goes on; one that a digression covers does so when it is returned to."""
+    """A call came back. The flow that waits for it goes on: at once, or when what covers it (a digression, an agent) has ended."""
     key = f"{heard.interaction}:{heard.step}"
     for place, frame in enumerate(turn.state.frames):
         step = current(turn, frame)
@@ -107,7 +108,7 @@ def returned(turn: Turn, heard: Returned) -> None:
             results = _results_of(turn, place)
             results[step.save] = bounded_result(dict(heard.result))
             results[CALL] = {"outcome": heard.outcome[:20], "status": heard.status}
-            on_top = frame is turn.state.top
+            goes_on = frame is turn.state.top and not turn.state.handed_over
             if heard.outcome == "done":
                 frame.step, frame.data = step.next, {}
             elif step.failed is not None:
@@ -115,7 +116,7 @@ def returned(turn: Turn, heard: Returned) -> None:
             else:
                 turn.say("system_unavailable")
                 _end_group(turn, place)
-            if on_top:
+            if goes_on:
                 go_on(turn)
             return
 

@@ -58,6 +58,13 @@ def test_nothing_is_decided_by_anything_but_its_arguments(chat: Chat) -> None:
     )
 
 
+def test_coming_back_to_a_flow_whose_call_is_under_way_says_so(chat: Chat) -> None:
+    chat.says("book road thursday", "book", bicycle="road", date="2026-03-05")
+    chat.says("yes", "affirm")
+    chat.says("what does it cost", "prices")
+    assert chat.says("the booking", "book") == ["system_working"]
+
+
 def test_each_call_has_a_key_of_what_was_heard_and_its_step(chat: Chat) -> None:
     chat.says("book road thursday", "book", bicycle="road", date="2026-03-05")
     chat.says("yes", "affirm")
@@ -246,6 +253,16 @@ def test_a_result_that_comes_while_an_agent_has_the_conversation_is_kept_and_not
     key = next((heard.id, 0) for heard, decision in chat.decided if any(e.kind == "call" for e in decision.effects))
     assert chat.hear(Returned("r", chat.at_us + 1, *key, "done", 200, TIMES)) == []
     assert chat.hear(HandedBack("b", chat.at_us + 2)) == ["system_handed_back", "ask_time"]
+
+
+def test_what_an_agent_interrupted_is_said_when_the_conversation_comes_back(chat: Chat) -> None:
+    booking(chat).says("1")
+    chat.says("Robin")
+    key = (chat.decided[-1][0].id, 0)
+    chat.says("a person please", "agent")
+    assert chat.hear(Returned("r", chat.at_us + 1, *key, "done", 201, {"number": "7"})) == []
+    assert chat.last.effects == ()
+    assert chat.hear(HandedBack("b", chat.at_us + 2)) == ["system_handed_back", "booked"]
 
 
 def test_a_handed_back_conversation_that_nobody_had_is_left_alone(chat: Chat) -> None:

@@ -107,6 +107,15 @@ def test_a_flow_that_is_run_shares_what_is_known_and_comes_back(tmp_path: Path) 
     assert one.state.frames == []
 
 
+def test_a_flow_that_is_returned_to_stands_where_it_stood_within_the_one_it_runs(tmp_path: Path) -> None:
+    inner = "  inner:\n    steps:\n      - ask: [size]\n      - say: hours\n"
+    one = chat(tmp_path, "- run: inner\n- say: greet", more_flows=inner)
+    begin(one)
+    one.says("book", "book")
+    assert begin(one) == ["ask_day"]
+    assert one.says("12") == ["hours", "greet"]
+
+
 @pytest.mark.parametrize("kind", ["notice", "consent", "right"])
 def test_record_wants_something_recorded(tmp_path: Path, kind: str) -> None:
     one = chat(tmp_path, f"- record: {kind}\n  name: improvement\n- say: greet")
