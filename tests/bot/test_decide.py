@@ -80,6 +80,13 @@ def test_a_result_that_nobody_waits_for_changes_nothing(chat: Chat) -> None:
     assert [frame.step for frame in chat.state.frames] == before
 
 
+def test_a_strangers_result_does_not_answer_a_call_that_is_under_way(chat: Chat) -> None:
+    chat.says("book road thursday", "book", bicycle="road", date="2026-03-05")
+    chat.says("yes", "affirm")
+    assert chat.hear(Returned("x", chat.at_us + 1, "stranger", 0, "done", 200, {"times": [{"at": "99:99"}]})) == []
+    assert chat.returns(TIMES) == ["ask_time"]
+
+
 def test_the_same_result_twice_goes_on_once(chat: Chat) -> None:
     booking(chat)
     assert chat.returns(TIMES) == []
@@ -202,6 +209,11 @@ def test_yes_to_several_readings_asks_which(chat: Chat) -> None:
     chat.hear(Understood("m", MONDAY_US, "x", intents=ranked, channel="web"))
     assert chat.says("yes", "affirm") == ["system_did_you_mean"]
     assert chat.says("the opening hours") == ["hours"]
+
+
+def test_what_is_surely_meant_wins_over_words_that_look_like_an_offered_reading(chat: Chat) -> None:
+    chat.hear(Understood("m", MONDAY_US, "x", intents=(Ranked("prices", 0.4), Ranked("hours", 0.35)), channel="web"))
+    assert chat.says("the opening hours", "book") == ["ask_bicycle"]
 
 
 def test_an_unsure_message_while_a_question_waits_is_asked_about_once(chat: Chat) -> None:

@@ -51,6 +51,12 @@ def test_a_state_that_grows_too_large_loses_results_then_old_flows_then_slots() 
     assert [frame.flow for frame in state.frames] == ["new"]
 
 
+def test_a_flow_that_becomes_the_lowest_holds_nothing_for_one_that_is_gone() -> None:
+    state = State(frames=[Frame("old", "s"), Frame("sub", "s", "sub"), Frame("new", "s", held={"slots": {"a": 1}})])
+    state.drop_oldest()
+    assert [(frame.flow, frame.held) for frame in state.frames] == [("new", {})]
+
+
 @given(JSON)
 @settings(max_examples=200, deadline=None)
 def test_whatever_a_connector_returns_is_bounded_and_json(value: Any) -> None:
