@@ -21,7 +21,7 @@ import shtab
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from infra import broker_verbs, logs, nlu_verbs, serve, workers
+from infra import bot_verbs, broker_verbs, logs, nlu_verbs, serve, workers
 from infra.control import exit_code
 from infra.demo_home import load_demo, what_next
 from infra.house import House
@@ -61,6 +61,9 @@ A query is one SELECT: no files, no settings. Limits: sql_rows_max, sql_timeout_
     "rotate": "parloir rotate",
     "settle": "parloir settle",
     "rebuild": "parloir rebuild",
+    "check": "parloir check townhall",
+    "test": "parloir test townhall",
+    "talk": "parloir talk townhall",
     "broker": "parloir broker start",
     "settings": "parloir settings",
     **nlu_verbs.EXAMPLES,
@@ -157,6 +160,26 @@ def parser() -> argparse.ArgumentParser:
 
     nlu_verbs.add_verbs(verb)
 
+    one = verb("check", "say what is wrong in an assistant's files: file, line, what, how to mend it")
+    _assistant(one)
+    one = verb("test", "hold an assistant's conversation tests and show what is not as expected")
+    _assistant(one)
+    one.add_argument(
+        "--understanding",
+        choices=bot_verbs.UNDERSTANDINGS,
+        default=bot_verbs.DECLARED,
+        help="by what the tests say is meant (default), or by the nearest example",
+    )
+    one.add_argument("--only", metavar="TEXT", help="only those with this text in their name")
+    one = verb("talk", "chat with an assistant on the terminal; its connectors are called, nothing is kept")
+    _assistant(one)
+    one.add_argument(
+        "--intent", action="store_true", help="type intents and entities: book_appointment document=passport"
+    )
+    one.add_argument(
+        "--connect", action="append", default=[], metavar="NAME=ORIGIN", help="call a connector at another origin"
+    )
+
     one = verb("broker", "a development Kafka from its Maven artifacts")
     one.add_argument("action", choices=("start", "stop", "status"), help="what to do")
     one.add_argument("--folder", type=Path, help="where it keeps its data (default: HOME/broker)")
@@ -166,6 +189,11 @@ def parser() -> argparse.ArgumentParser:
     one = verb("completion", "print a completion script for your shell", json_too=False)
     one.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="which shell")
     return main
+
+
+def _assistant(verb: argparse.ArgumentParser) -> None:
+    argument = verb.add_argument("assistant", metavar="ASSISTANT", help="its folder, or the name of a shipped one")
+    argument.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
 
 
 class Bars:
@@ -231,6 +259,12 @@ def _run(given: argparse.Namespace) -> int:
     if given.verb == "completion":
         print(shtab.complete(parser(), shell=given.shell))
         return DONE
+    if given.verb == "check":
+        return bot_verbs.check(given.assistant, as_json=given.json)
+    if given.verb == "test":
+        return bot_verbs.test(given.assistant, given.understanding, given.only, as_json=given.json)
+    if given.verb == "talk":
+        return bot_verbs.talk(given.assistant, by_intent=given.intent, origins=given.connect, as_json=given.json)
     if given.verb in nlu_verbs.EXAMPLES:
         bars = Bars(quiet=given.json)
         try:

@@ -1,4 +1,4 @@
-"""The verbs about understanding, which need no home: `train`, `parse`, `check`, `evaluate`, `import`. Plugs the parts together."""
+"""The verbs about understanding, which need no home: `train`, `parse`, `evaluate`, `import`. Plugs the parts together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from infra.control import DONE, FAILED
+from vault.client import DONE
 from vault.errors import BadInput
 
 Json = dict[str, Any]
@@ -41,11 +41,6 @@ def add_verbs(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
     one.add_argument("--language", choices=("fr", "en"), help="the language of the conversation so far")
     one.add_argument("--zone", metavar="ZONE", help="the time zone of the person, for dates, such as Europe/Paris")
 
-    one = verb("check", "list what is wrong with an assistant's training files")
-    one.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="the assistant: the folder that holds nlu/fr.yaml, nlu/en.yaml"
-    )
-
     one = verb("evaluate", "score understanding on labelled messages")
     one.add_argument("--train", type=Path, metavar="FILE", help="JSON lines to learn from, gzip or not")
     one.add_argument("--test", type=Path, metavar="FILE", help="JSON lines to be asked about")
@@ -73,7 +68,6 @@ def add_verbs(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
 EXAMPLES = {
     "train": "parloir train assistant -o model.parloir",
     "parse": 'parloir parse "je voudrais un rendez-vous demain" --model model.parloir --json',
-    "check": "parloir check assistant",
     "evaluate": "parloir evaluate --train train.jsonl.gz --test val.jsonl.gz --json",
     "import": "parloir import rasa old-bot/data -o assistant --language fr",
 }
@@ -81,15 +75,25 @@ EXAMPLES = {
 
 def run(given: argparse.Namespace, progress: Progress) -> int:
     """Runs one of them and returns its exit code."""
-    verbs = {"train": _train, "parse": _parse, "check": _check, "evaluate": _evaluate, "import": _import}
+    verbs = {"train": _train, "parse": _parse, "evaluate": _evaluate, "import": _import}
     return verbs[given.verb](given, progress)
 
 
 def plugs() -> Any:
     """What finds entities and personal data, for training and for answering."""
-    from nlu.understanding import Plugs  # noqa: PLC0415 - only these verbs need numpy and scipy
+    from nlu.entities import Entities, Lookup, Pattern  # noqa: PLC0415 - only these verbs need numpy and scipy
+    from nlu.personal import PersonalData  # noqa: PLC0415
+    from nlu.understanding import Plugs  # noqa: PLC0415
 
-    return Plugs()
+    def train(training: Any) -> Entities:
+        lookups = [
+            Lookup.of(kind, values, {said: meant for said, meant in training.synonyms.items() if meant in values})
+            for kind, values in training.lookups.items()
+        ]
+        patterns = [Pattern(kind, each) for kind, several in training.regexes.items() for each in several]
+        return Entities.train(training.examples, lookups, patterns, [place.language for place in training.places])
+
+    return Plugs(train, Entities.from_parts, PersonalData.default())
 
 
 def _train(given: argparse.Namespace, progress: Progress) -> int:
@@ -145,27 +149,6 @@ def _parse(given: argparse.Namespace, _progress: Progress) -> int:
                 shown = f"  {kind} [{span['start']}, {span['end']}) {span['type']} {span['text']!r}{value}"
                 print(shown.encode("utf-8", "replace").decode())
     return DONE
-
-
-def _check(given: argparse.Namespace, _progress: Progress) -> int:
-    from nlu.checking import check_folder  # noqa: PLC0415
-
-    training, findings = check_folder(given.folder)
-    errors = sum(found.level == "error" for found in findings)
-    if given.json:
-        listed = [
-            {"level": f.level, "file": str(f.file), "line": f.line, "what": f.what, "remedy": f.remedy}
-            for f in findings
-        ]
-        print(json.dumps({"examples": len(training.places), "errors": errors, "findings": listed}, ensure_ascii=False))
-    else:
-        for found in findings:
-            print(found)
-        intents = len({place.example.intent for place in training.places})
-        print(
-            f"{len(training.places)} examples of {intents} intents, {errors} errors, {len(findings) - errors} warnings"
-        )
-    return FAILED if errors else DONE
 
 
 def _evaluate(given: argparse.Namespace, progress: Progress) -> int:

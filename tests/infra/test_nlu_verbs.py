@@ -1,4 +1,4 @@
-"""`parloir train`, `parse`, `check`, `evaluate` and `import`, as they are typed."""
+"""`parloir train`, `parse`, `evaluate` and `import`, and `check` of training files, as they are typed."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ def test_parse_answers_whatever_is_typed(model: Path, capsys: pytest.CaptureFixt
 def test_check_lists_and_fails_on_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = write_assistant(tmp_path / "good")
     assert main(["check", str(good)]) == 0
-    assert "33 examples of 3 intents, 0 errors, 0 warnings" in capsys.readouterr().out
+    assert capsys.readouterr().out == "0 errors, 0 warnings\n"
     bad = write_assistant(tmp_path / "bad", french="intents:\n  a: ['[b']\n")
     assert main(["check", str(bad)]) == 1
-    assert f"{bad / 'nlu' / 'fr.yaml'}:2: error: unbalanced mark" in capsys.readouterr().out
+    assert "nlu/fr.yaml:2: error: unbalanced mark" in capsys.readouterr().out
     assert main(["check", str(bad), "--json"]) == 1
-    assert json.loads(capsys.readouterr().out)["errors"] == 1
+    assert [found["warning"] for found in json.loads(capsys.readouterr().out)].count(False) == 1
     assert main(["train", str(bad)]) == 2
     assert "fr.yaml:2: unbalanced mark" in capsys.readouterr().err
 

@@ -1,0 +1,129 @@
+"""`parloir check`, `parloir test` and `parloir talk`: an assistant's files, its conversation tests, and a chat with it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO
+
+from bot.assistant import Assistant
+from bot.by_example import ByExample
+from bot.check import checked, problems_of
+from bot.connectors import client_of
+from bot.conversation import read_conversations, run
+from bot.problem import Problem
+from bot.training import read_training
+from bot.understands import Understands
+from infra.talk import Talk
+from vault.client import DONE, FAILED
+from vault.errors import BadInput
+
+SHIPPED = Path(__file__).resolve().parent.parent / "bot" / "assistants"
+DECLARED, EXAMPLES = "declared", "examples"
+UNDERSTANDINGS = (DECLARED, EXAMPLES)
+"""What understands: the tests themselves say it, or the example that is nearest."""
+
+
+def folder_of(assistant: str) -> Path:
+    """The folder of an assistant, or of a shipped one by its name."""
+    for folder in (Path(assistant), SHIPPED / assistant):
+        if (folder / "assistant.yaml").is_file():
+            return folder
+    shipped = ", ".join(sorted(each.name for each in SHIPPED.iterdir() if each.is_dir()))
+    raise BadInput(f"there is no assistant.yaml in {assistant}", remedy=f"give its folder, or one of: {shipped}")
+
+
+def check(assistant: str, *, as_json: bool) -> int:
+    """Prints every problem of the files; fails when one of them is an error. A folder may hold training files alone."""
+    if (Path(assistant) / "nlu").is_dir() and not (Path(assistant) / "assistant.yaml").exists():
+        problems = _training_problems(Path(assistant))
+    else:
+        folder = folder_of(assistant)
+        problems = sorted({*problems_of(folder), *_training_problems(folder)})
+    errors = [problem for problem in problems if not problem.warning]
+    if as_json:
+        print(json.dumps([asdict(problem) for problem in problems], ensure_ascii=False))
+    else:
+        for problem in problems:
+            print(problem)
+        print(f"{len(errors)} errors, {len(problems) - len(errors)} warnings")
+    return FAILED if errors else DONE
+
+
+def _training_problems(folder: Path) -> list[Problem]:
+    """What is wrong with the training files, as understanding reads them."""
+    from nlu.checking import check_folder  # noqa: PLC0415 - only this needs numpy and scipy
+
+    return [
+        Problem(str(found.file.relative_to(folder)), found.line, found.what, found.remedy, found.level == "warning")
+        for found in check_folder(folder)[1]
+    ]
+
+
+def test(assistant: str, understanding: str, only: str | None, *, as_json: bool) -> int:
+    """Holds the conversation tests and prints what is not as expected; fails when anything is not."""
+    folder = folder_of(assistant)
+    described, _ = checked(folder)
+    understands = _understands(folder) if understanding == EXAMPLES else None
+    conversations = [each for each in read_conversations(folder) if only is None or only in each.name]
+    if not conversations:
+        raise BadInput("there is no such conversation test", remedy="see the names in tests/*.yaml")
+    begun = time.monotonic()
+    outcomes = [run(conversation, described, understands) for conversation in conversations]
+    failed = [outcome for outcome in outcomes if outcome.differences]
+    turns = sum(len(conversation.turns) for conversation in conversations)
+    if as_json:
+        different = [{"name": each.conversation.name, "differences": each.differences} for each in failed]
+        print(json.dumps({"held": len(outcomes), "turns": turns, "different": different}, ensure_ascii=False))
+    else:
+        for outcome in failed:
+            print(f"{outcome.conversation.name}")
+            print("\n".join(outcome.differences))
+        spent_ms = (time.monotonic() - begun) * 1_000
+        print(f"{len(outcomes)} conversations, {turns} turns, {len(failed)} not as expected ({spent_ms:.0f} ms)")
+    return FAILED if failed else DONE
+
+
+def talk(assistant: str, *, by_intent: bool, origins: list[str], as_json: bool) -> int:
+    """Chats on the terminal until the input ends. `origins`: `CONNECTOR=ORIGIN`, instead of those in the assistant's file."""
+    folder = folder_of(assistant)
+    described, _ = checked(folder)
+    places = dict(_place(each, described) for each in origins)
+    with client_of(described, places) as client:
+        talking = Talk(described, None if by_intent else _understands(folder), client, _print, as_json=as_json)
+        with open(sys.stdin.fileno(), encoding="utf-8", errors="replace", closefd=False) as given:
+            talking.run(_typed(given))
+    return DONE
+
+
+def _place(given: str, assistant: Assistant) -> tuple[str, str]:
+    name, _, origin = given.partition("=")
+    if name not in assistant.connectors or not origin:
+        known = ", ".join(assistant.connectors)
+        raise BadInput(
+            f"{given!r} names no connector and its origin", remedy=f"write CONNECTOR=ORIGIN; connectors: {known}"
+        )
+    return name, origin
+
+
+def _typed(given: IO[str]) -> Iterator[str]:
+    """Lines, with a prompt where somebody types them."""
+    while True:
+        if given.isatty():
+            print("> ", end="", file=sys.stderr, flush=True)
+        line = given.readline()
+        if not line:
+            return
+        yield line
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)
+
+
+def _understands(folder: Path) -> Understands:
+    return ByExample(read_training(folder))
