@@ -26,7 +26,7 @@ from vault.register import Register
 
 log = logging.getLogger(__name__)
 
-COLLECT_AFTER_OBJECTS = 50_000
+COLLECT_AFTER_OBJECTS = 1_000_000
 
 Place = tuple[str, int]
 """A log and a partition."""
