@@ -18,6 +18,7 @@ from tests.bench.keys import bench_erase, bench_open, bench_rewrap
 from tests.bench.memory import bench_memory
 from tests.bench.projection import bench_projection
 from tests.bench.register import bench_one_writer, bench_writers
+from tests.bench.report import bench_report
 from tests.bench.reveal import bench_reveal
 
 
@@ -132,6 +133,26 @@ def projection() -> Iterator[Line]:
     )
 
 
+def reports() -> Iterator[Line]:
+    f = bench_report()
+    yield Line(
+        f"report on a person with {f['events']:.0f} events, JSON",
+        f"p50 {f['json_p50_ms']:.0f} ms, p99 {f['json_p99_ms']:.0f} ms",
+        "-",
+        "-",
+        "p99 < 150 ms",
+        f["json_p99_ms"] < 150,
+    )
+    yield Line(
+        "the same as PDF",
+        f"p50 {f['pdf_p50_ms']:.0f} ms, {f['pdf_most_ms']:.0f} ms at most",
+        "-",
+        "-",
+        "< 500 ms",
+        f["pdf_most_ms"] < 500,
+    )
+
+
 def memory() -> Iterator[Line]:
     f = bench_memory()
     yield Line(
@@ -170,6 +191,7 @@ def main() -> int:
             keys,
             analysts,
             projection,
+            reports,
             memory,
             dialogue,
         ]

@@ -153,7 +153,7 @@ class _Bench:
     def replayed(self, messages: int, people: int) -> None:
         intake = Intake(self.conversations, self.keys, self.mapper, register_new=lambda: None)
         for start in range(0, messages, BATCH):
-            intake.receive([_said(n, people, and_then=_turn(n)) for n in range(start, min(start + BATCH, messages))])
+            intake.receive([_said(n, people, and_then=turn(n)) for n in range(start, min(start + BATCH, messages))])
 
     def live(self, messages: int, people: int) -> None:
         intake = Intake(self.conversations, self.keys, self.mapper, register_new=lambda: None)
@@ -183,9 +183,9 @@ class _Bench:
                     (stored,) = accepted.commit.events
                     if stored.originator_version > 1:
                         continue
-                    turn = _turn(0)(stored.originator_id, UUID(bytes=stored.state[1:17]))  # type: ignore[arg-type]
+                    events = turn(0)(stored.originator_id, UUID(bytes=stored.state[1:17]))  # type: ignore[arg-type]
                     after, positions[number] = positions[number], accepted.offset
-                    for follower, event in zip(("nlu", "bot"), turn, strict=True):
+                    for follower, event in zip(("nlu", "bot"), events, strict=True):
                         made = (self.mapper.to_stored_event(event),)
                         commits.append(Commit.of(made, follower=follower, after=after, upto=accepted.offset))
         partition.append(commits)
@@ -202,7 +202,7 @@ class _Bench:
                     for accepted in batch
                     for stored in accepted.commit.events
                     if stored.originator_version == 1
-                    for event in _turn(0)(stored.originator_id, UUID(bytes=stored.state[1:17]))  # type: ignore[arg-type]
+                    for event in turn(0)(stored.originator_id, UUID(bytes=stored.state[1:17]))  # type: ignore[arg-type]
                 ]
                 if made:
                     upto = reader.next_offset - 1
@@ -215,7 +215,7 @@ def _said(number: int, people: int, and_then: Any = None) -> Message:
     return Message("web", "site", f"visitor-{number % people}", f"m{number}", TEXT, at_us, "en", and_then)
 
 
-def _turn(number: int) -> Callable[[UUID, UUID], Sequence[ConversationEvent]]:
+def turn(number: int) -> Callable[[UUID, UUID], Sequence[ConversationEvent]]:
     at_us = 1_750_000_000_000_000 + number * 1_000
 
     def and_then(interaction_id: UUID, subject: UUID) -> Sequence[ConversationEvent]:

@@ -48,8 +48,15 @@ LOG_ID = UUID(int=2)
 START_US = 1_735_689_600_000_000
 MONTHS = 12
 INTENTS = 40
+MB_A_MILLION = 40
+"""`duckdb_memory_mb` grows with the events: what DuckDB knows of its row groups lies in memory."""
 
 Figures = dict[str, float]
+
+
+def memory_mb(events: int) -> int:
+    """The setting that a projection of so many events is run with."""
+    return max(192, MB_A_MILLION * events // 1_000_000)
 
 
 class People:
@@ -148,7 +155,7 @@ def _sealed(rows: int) -> pa.Array:
 def make(folder: Path, events: int) -> None:
     """The file of so many events, of which the last are recent."""
     people = People(people_of(events))
-    store = Store.open(folder, log_id=LOG_ID)
+    store = Store.open(folder, log_id=LOG_ID, memory_mb=memory_mb(events))
     beside = store.beside()
     maker = Maker()
     with store.writing(), beside.writing() as connection:
@@ -256,7 +263,7 @@ def spread(times: Sequence[float]) -> Figures:
 def reading(folder: Path, events: int, reads: int = 2_000) -> Figures:
     """One person after another, chosen at random, while events arrive."""
     people, dice = People(people_of(events)), random.Random(5)
-    store = Store.open(folder, log_id=LOG_ID)
+    store = Store.open(folder, log_id=LOG_ID, memory_mb=memory_mb(events))
     arriving = Arriving(store, people).start()
     times = []
     for _ in range(reads):
@@ -275,7 +282,7 @@ def reading(folder: Path, events: int, reads: int = 2_000) -> Figures:
 def settling(folder: Path, events: int) -> Figures:
     """Settling once, while persons are read and events arrive."""
     people, dice = People(people_of(events)), random.Random(6)
-    store = Store.open(folder, log_id=LOG_ID)
+    store = Store.open(folder, log_id=LOG_ID, memory_mb=memory_mb(events))
     times: list[float] = []
     done = threading.Event()
 

@@ -16,6 +16,7 @@ import projections
 from infra.house import House
 from infra.settings import load
 from tests.journeys.conftest import Parloir, dialogue, write_dialogues
+from tests.journeys.questions import answers
 from vault.client import NAME, RemoteError
 from vault.errors import BadInput, Unavailable
 from vault.keys import IMPROVEMENT
@@ -145,3 +146,14 @@ def test_results_go_to_files_of_their_owner_in_every_format(home: Parloir, tmp_p
         assert file.stat().st_mode & 0o777 == 0o600
     assert json.loads((tmp_path / "out.json").read_text()) == [{"n": MESSAGES}]
     assert home("sql", "SELECT 1", "--format", "parquet").returncode == 2
+
+
+def test_the_five_questions_of_an_analyst_are_answered(home: Parloir) -> None:
+    found = answers(str(home.home))
+    assert sum(messages for _, messages in found["the busiest hours"]) <= MESSAGES
+    assert found["how often the bot did not understand, by intent"]
+    assert found["conversations by channel"] == [("web", 40)]
+    ((messages, most, seconds),) = found["length until it was resolved"]
+    assert (messages, most) == (2, 2)
+    assert seconds > 0
+    assert found["how many come back"] == [(1.0, 5)]
