@@ -36,6 +36,7 @@ from vault.errors import BadInput, HomeBusy, VaultError
 
 Json = dict[str, Any]
 BAR_AFTER_S = 1.0
+BUSY_WAIT_S = 10.0
 FILLS = frozenset({"replay"})
 """Verbs that make the home they are given, beside `serve`."""
 
@@ -298,21 +299,20 @@ def do(settings: Settings, verb: str, arguments: Json, *, quiet: bool = False) -
             remedy="give another --home; `parloir serve` or `parloir replay` makes one",
         )
     bars = Bars(quiet=quiet)
+    until = time.monotonic() + BUSY_WAIT_S
     try:
-        answered = ask(settings.home, verb, arguments, bars)
-        if answered is not None:
-            return answered
-        try:
-            with House(settings) as house:
-                return VERBS[verb](house, arguments, bars)
-        except HomeBusy:
-            # A serve that is just starting has the home and not yet its socket.
-            for _ in range(50):
+        while True:
+            answered = ask(settings.home, verb, arguments, bars)
+            if answered is not None:
+                return answered
+            try:
+                with House(settings) as house:
+                    return VERBS[verb](house, arguments, bars)
+            except HomeBusy:
+                # A serve that is just starting, or stopping, has the home and not its socket.
+                if time.monotonic() > until:
+                    raise
                 time.sleep(0.1)
-                answered = ask(settings.home, verb, arguments, bars)
-                if answered is not None:
-                    return answered
-            raise
     finally:
         bars.close()
 

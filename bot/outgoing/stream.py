@@ -33,6 +33,8 @@ def trust(ca_file: Path | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # requires a certificate and checks the host
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.hostname_checks_common_name = False
+    # Python before 3.11.4 takes a cut connection for a proper end, by default.
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
     paths = ssl.get_default_verify_paths()
     file = ca_file or Path(paths.openssl_cafile)
     with contextlib.suppress(OSError):  # ssl.SSLError too: what is left without certificates is refused below
@@ -126,9 +128,11 @@ def _translated(otherwise: str = "the connection broke") -> Iterator[None]:
     except ssl.SSLCertVerificationError as error:
         reason = _REASONS.get(error.verify_code, "the certificate comes from nobody who is trusted")
         raise CallFailed(Outcome.UNTRUSTED, reason) from None
-    except ssl.SSLEOFError:
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
         raise CallFailed(Outcome.UNAVAILABLE, "the connection broke") from None
-    except ssl.SSLError:
+    except ssl.SSLError as error:
+        if error.reason == "UNEXPECTED_EOF_WHILE_READING":  # in the same versions of Python
+            raise CallFailed(Outcome.UNAVAILABLE, "the connection broke") from None
         raise CallFailed(Outcome.UNTRUSTED, "TLS was not agreed on") from None
     except OSError as error:
         # EMFILE, ENOBUFS: ours, not theirs, but the same to whoever waits.
