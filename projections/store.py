@@ -322,8 +322,9 @@ class Store:
         """Closes and removes a file that nobody reads any more, in a thread: for a large one that takes longer than anybody should
         wait."""
         thread = threading.Thread(target=close_and_remove, args=(file,), name="projection-end", daemon=True)
-        self._ending = [*(each for each in self._ending if each.is_alive()), thread]
         thread.start()
+        with self._state:
+            self._ending = [*(each for each in self._ending if each.is_alive()), thread]
 
     def wait_for_ended(self) -> None:
         """Returns when files that were replaced are removed; not those that somebody still reads."""
