@@ -21,6 +21,7 @@ Progress = Callable[[str, int, int], None]
 
 FOLDER = "workers"
 ASK_EVERY_S = 0.2
+START_ONE = "start one: `parloir serve --worker NAME`; without workers, remove the folder workers of the home"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
@@ -66,7 +67,7 @@ class Workers:
             if time.monotonic() > deadline:
                 raise Unavailable(
                     f"no worker of {self._home} follows partition {partition}",
-                    remedy="start one: `parloir serve --worker NAME`; without workers, remove the folder workers of the home",
+                    remedy=START_ONE,
                 )
             progress("waiting for the workers", 0, 0)
             time.sleep(ASK_EVERY_S)
@@ -81,7 +82,7 @@ class Workers:
         if not answers:
             raise Unavailable(
                 f"the projection of {self._home} is shared out among workers, and none runs",
-                remedy="start one: `parloir serve --worker NAME`; without workers, remove the folder workers of the home",
+                remedy=START_ONE,
             )
         return answers
 
@@ -90,7 +91,7 @@ def _ask(place: Path, verb: str, arguments: Json, progress: Progress) -> Json | 
     """None when it is not there, or went away over it."""
     try:
         return ask(place, verb, arguments, progress)
-    except (ConnectionError, OSError, Unavailable):
+    except (OSError, Unavailable):
         return None
 
 

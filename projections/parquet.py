@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import duckdb
 import pyarrow as pa
@@ -21,6 +20,7 @@ from pyarrow import parquet
 
 from projections.store import Store
 from vault.errors import BadInput, Unavailable
+from vault.ids import ids_in
 
 PERSON_OF = {
     "sealed_event": "subject",
@@ -79,12 +79,11 @@ def _write(cursor: Any, table: str, partition: int, path: Path, with_sealed: boo
     described = cursor.execute(f"SELECT * FROM {table} LIMIT 0").description  # noqa: S608 (our names)
     columns = [f'"{column[0]}"' for column in described if column[0] not in left_out]
     query = f'SELECT {", ".join(columns)} FROM {table} WHERE "{PERSON_OF[table]}" BETWEEN ? AND ?'  # noqa: S608 (our names)
-    ids = [UUID(int=partition << 112), UUID(int=(partition + 1 << 112) - 1)]
     part = path.with_suffix(".part")
     rows = 0
     try:
         with (
-            cursor.sql(query, params=ids).to_arrow_reader(BATCH_ROWS) as reader,
+            cursor.sql(query, params=list(ids_in(partition))).to_arrow_reader(BATCH_ROWS) as reader,
             open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as out,
         ):
             with parquet.ParquetWriter(out, reader.schema, compression="zstd") as writer:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from projections import views
+from vault.ids import ids_in
 from vault.interaction import EVENTS
 
 GONE = "day, channel, language, intent, fallback, interactions, persons"
@@ -64,9 +65,8 @@ def remove_interactions(connection: Any, redactions: Iterable[Redaction], *, cou
 
 def remove_partition(connection: Any, partition: int) -> None:
     """Deletes every row of a partition of the conversations; a person's id begins with its number."""
-    ids = [UUID(int=partition << 112), UUID(int=(partition + 1 << 112) - 1)]
     for table in (*_LAYERS, "settled_interaction", "disclosure", "redaction"):
-        connection.execute(f"DELETE FROM {table} WHERE subject BETWEEN ? AND ?", ids)  # noqa: S608 (our names)
+        connection.execute(f"DELETE FROM {table} WHERE subject BETWEEN ? AND ?", ids_in(partition))  # noqa: S608 (our names)
     topics = [event.TOPIC for event in EVENTS]
     connection.execute(
         "DELETE FROM unreadable WHERE partition = ? AND event_topic IN (SELECT unnest(?::VARCHAR[]))",

@@ -33,6 +33,11 @@ def partition_of(person: UUID) -> int:
     return person.int >> 112
 
 
+def ids_in(partition: int) -> tuple[UUID, UUID]:
+    """The first and the last id that lives in a partition."""
+    return UUID(int=partition << 112), UUID(int=(partition + 1 << 112) - 1)
+
+
 _new, _set, _UNKNOWN = object.__new__, object.__setattr__, SafeUUID.unknown
 
 
