@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,6 +12,7 @@ import pytest
 from kafka import KafkaProducer
 
 from infra.broker import Broker
+from tests.disks import disk_of
 from tests.journeys.conftest import Parloir, dialogue, write_dialogues
 
 
@@ -106,18 +105,9 @@ def test_a_second_process_on_a_home_is_refused_and_the_first_is_not_disturbed(pa
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MB. Needs root; without it there is nothing that fills up as a disk does."""
-    where = tmp_path / "disk"
-    where.mkdir()
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("mounting a small file system needs root; run the tests as root to see a full disk")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(where)], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("this machine lets nobody mount a file system; run the tests where root may, to see a full disk")
-    yield where
-    subprocess.run(["umount", "-l", str(where)], check=True)
+    """A file system of 4 MB."""
+    with disk_of(tmp_path / "disk", 4) as where:
+        yield where
 
 
 def test_a_full_disk_is_said_with_the_remedy_and_nothing_acknowledged_is_lost(

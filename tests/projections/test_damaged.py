@@ -16,6 +16,7 @@ from projections.settle import settle
 from projections.store import Store
 from projections.verification import verify
 from projections.worker import Projector
+from tests.disks import disk_of
 from tests.projections.conftest import QUICK, close, everything, files, rows, said
 from tests.vault.conftest import LOG_ID, Vault
 from vault.errors import Unavailable
@@ -118,18 +119,9 @@ def test_a_file_that_is_of_somebody_elses_tables_is_set_aside(vault: Vault, proj
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 5 MB. Needs root; without it there is nothing that fills up as a disk does."""
-    where = tmp_path / "disk"
-    where.mkdir()
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("mounting a small file system needs root; run the tests as root to see a full disk")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=5m", "tmpfs", str(where)], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("this machine lets nobody mount a file system; run the tests where root may, to see a full disk")
-    yield where
-    subprocess.run(["umount", "-l", str(where)], check=True)
+    """A file system of 5 MB."""
+    with disk_of(tmp_path / "disk", 5) as where:
+        yield where
 
 
 @pytest.mark.parametrize("made_by", ["settle", "rebuild"])
