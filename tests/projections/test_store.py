@@ -17,9 +17,10 @@ from projections import removal, tables
 from projections.rows import merged
 from projections.store import Store
 from projections.worker import Projector
-from tests.projections.conftest import close, everything, open_store, rows, said
+from tests.projections.conftest import close, everything, open_store, rows, said, subject_of
 from tests.vault.conftest import LOG_ID, Vault
 from vault.errors import HomeBusy, HomeNewer, LogMismatch, StartRefused, Unavailable
+from vault.ids import partition_of
 
 Project = Callable[[], Projector]
 
@@ -41,7 +42,7 @@ def layout(path: Path, number: int) -> None:
 
 def test_a_batch_that_was_stored_is_not_stored_again(vault: Vault, projector: Projector) -> None:
     said(vault)
-    (source,) = [s for place, s in projector.sources(projector.followed).items() if place == ("conversations", 0)]
+    source = projector.sources(projector.followed)["conversations", partition_of(subject_of(vault, "visitor-0"))]
     batch = source.read(1_000, 100, source.end())
     assert batch is not None
     assert projector.store.write(batch)
