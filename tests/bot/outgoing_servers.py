@@ -21,9 +21,9 @@ from bot.outgoing import Limits, Origin
 
 Behaviour = Callable[[socket.socket, "Server"], None]
 LOOPBACK = ("127.0.0.0/8",)
-QUICK = Limits(connect_ms=200, first_byte_ms=200, total_ms=400, pause_ms=10)
+QUICK = Limits(connect_ms=400, first_byte_ms=200, total_ms=400, pause_ms=10)
 """For calls that are to run out of time."""
-PATIENT = Limits(connect_ms=8_000, first_byte_ms=8_000, total_ms=15_000, pause_ms=10)
+PATIENT = Limits(connect_ms=8_000, first_byte_ms=8_000, total_ms=15_000, idle_ms=15_000, pause_ms=10)
 """For the others: a busy machine must not end them."""
 
 

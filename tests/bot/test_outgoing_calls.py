@@ -287,25 +287,32 @@ def test_more_than_the_length_it_said_is_never_the_next_answer() -> None:
 
 
 def test_an_idle_connection_that_the_server_closed_or_spoke_on_is_not_used() -> None:
+    idle, spoiled = threading.Semaphore(0), threading.Semaphore(0)
+
     def behave(connection: socket.socket, server: Server) -> None:
         server.request(connection)
         connection.sendall(head(2) + b"{}")
-        time.sleep(0.05)
+        idle.acquire(timeout=20)
         if server.connections == 1:
             connection.sendall(head(9) + b'"foreign"')
+        else:
+            connection.close()
+        spoiled.release()
 
     with Server(behave) as server, client_of(server) as client:
         for _ in range(3):
             assert client.call("book", {"email": "a"}).value == {}
-            time.sleep(0.15)
+            idle.release()
+            assert spoiled.acquire(timeout=20)
     assert server.connections == 3
 
 
 def test_nobody_listening_is_unavailable_and_nothing_was_sent() -> None:
-    with Server(answers()) as server:
-        pass
-    with client_of(server) as client:
-        answer = client.call("book", {"email": "a"})
+    with socket.socket() as bound:  # so that nobody else takes the port, and listening to nobody
+        bound.bind(("127.0.0.1", 0))
+        origin = Origin("town", f"http://127.0.0.1:{bound.getsockname()[1]}", LOOPBACK, limits=PATIENT)
+        with Client([origin], [POST]) as client:
+            answer = client.call("book", {"email": "a"})
     assert (answer.outcome, answer.sent, answer.disclosures) == (Outcome.UNAVAILABLE, False, ())
 
 
@@ -406,6 +413,7 @@ def test_a_name_without_an_address_is_unavailable(raised: Exception | None) -> N
 
 def test_a_resolver_that_hangs_holds_one_thread_and_each_call_ends_in_time() -> None:
     over, asked = threading.Event(), []
+    limits = replace(PATIENT, connect_ms=200)
 
     def resolver(host: str, port: int) -> Sequence[str]:
         asked.append(host)
@@ -414,7 +422,7 @@ def test_a_resolver_that_hangs_holds_one_thread_and_each_call_ends_in_time() -> 
 
     with (
         Server(answers()) as server,
-        client_of(server, host="town.example", limits=QUICK, resolver=resolver) as client,
+        client_of(server, host="town.example", limits=limits, resolver=resolver) as client,
     ):
         found = [each.result() for each in [client.submit("book", {"email": "a"}) for _ in range(20)]]
         over.set()
@@ -608,14 +616,27 @@ def test_a_system_that_asks_to_be_left_alone_longer_than_there_is_time_is() -> N
 
 
 def test_pauses_grow_and_are_shortened_by_chance() -> None:
-    took = []
-    for chance in (0.0, 1.0):
-        with Server(says(b"")) as server:
-            client = client_of(server, chance=chance, limits=replace(PATIENT, pause_ms=100))
-            took.append(client.call("keyed", {"email": "a"}, key="k").duration_ms)
-            client.close()
-    assert took[1] >= 300  # 100 and 200
-    assert took[0] < took[1]
+    class Pauses(threading.Event):
+        """What a call waits on between its attempts."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.seconds: list[float | None] = []
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.seconds.append(timeout)
+            return super().wait(timeout)
+
+    with Server(says(b"")) as server:
+        lane = Lane(server.origin(limits=replace(PATIENT, pause_ms=100, failures=100)), resolves([]), time.monotonic)
+        request = request_of(KEYED, {"email": "a"}, 1_000)
+        for chance, expected in ((0.0, [0.0, 0.0]), (0.5, [0.05, 0.1]), (1.0, [0.1, 0.2])):
+            pauses = Pauses()
+            started = time.monotonic()
+            answer = Call(lane, KEYED, request, "k", started, time.time, lambda c=chance: c, pauses).run()  # type: ignore[misc]
+            assert pauses.seconds == expected
+            assert answer.duration_ms >= 1_000 * sum(expected)
+        lane.close()
 
 
 # The circuit and the queue
@@ -656,11 +677,12 @@ def test_one_origin_that_hangs_does_not_slow_the_others() -> None:
 
 def test_more_calls_than_may_wait_are_answered_at_once() -> None:
     with Server(hangs()) as server:
-        limits = replace(QUICK, concurrent_calls=2, waiting_calls=3)
+        limits = replace(PATIENT, concurrent_calls=2, waiting_calls=3)
         with client_of(server, limits=limits) as client:
             found = [client.submit("book", {"email": "a"}) for _ in range(10)]
             assert [each.done() for each in found] == [False] * 5 + [True] * 5
             assert found[9].result().outcome is Outcome.UNAVAILABLE
+            server.over.set()
 
 
 def test_where_no_thread_can_be_started_a_call_is_unavailable_and_never_made(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -679,11 +701,13 @@ def test_where_no_thread_can_be_started_a_call_is_unavailable_and_never_made(mon
 
 
 def test_a_call_that_nobody_waits_for_any_more_is_not_made() -> None:
-    with Server(hangs()) as server, client_of(server, limits=replace(QUICK, concurrent_calls=1)) as client:
+    with Server(hangs()) as server, client_of(server, limits=replace(PATIENT, concurrent_calls=1)) as client:
         first, second = client.submit("book", {"email": "a"}), client.submit("book", {"email": "a"})
         assert second.cancel()
-        assert first.result().outcome is Outcome.TIMEOUT
-    assert len(server.requests) == 1
+        server.over.set()
+        assert first.result().outcome is Outcome.UNAVAILABLE
+        assert client.call("book", {"email": "a"}).outcome is Outcome.UNAVAILABLE  # behind it, so it had its turn
+    assert len(server.requests) == 2
 
 
 def test_a_call_whose_time_was_over_before_it_had_a_place_is_not_begun() -> None:
@@ -698,16 +722,23 @@ def test_a_call_whose_time_was_over_before_it_had_a_place_is_not_begun() -> None
 
 
 def test_closing_ends_what_waits_and_lets_what_is_under_way_end() -> None:
+    begun, may_answer = threading.Event(), threading.Event()
+
     def slowly(connection: socket.socket, server: Server) -> None:
-        time.sleep(0.2)
+        begun.set()
+        may_answer.wait(20)
         answers()(connection, server)
 
     with Server(slowly) as server:
         client = client_of(server, limits=replace(PATIENT, concurrent_calls=1))
         first = client.submit("book", {"email": "a"})
         second = client.submit("book", {"email": "a"})
-        time.sleep(0.1)
-        client.close()
+        assert begun.wait(20)
+        closing = threading.Thread(target=client.close)
+        closing.start()
+        assert client._closing.wait(20)
+        may_answer.set()
+        closing.join()
         assert first.result().outcome is Outcome.OK
         assert (second.result().outcome, second.result().sent) == (Outcome.UNAVAILABLE, False)
         assert client.call("book", {"email": "a"}).outcome is Outcome.UNAVAILABLE
