@@ -80,6 +80,14 @@ def open_store(folder: Path) -> Store:
     return Store.open(folder / "projection", log_id=LOG_ID, memory_mb=128, threads=1)
 
 
+def until(condition: Callable[[], bool]) -> None:
+    """Waits until something has come about."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def files(store: Store) -> list[str]:
     """The generations that are there, once those that were replaced are gone."""
     deadline = time.monotonic() + 5

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from projections import sql, sql_check
+from projections.result import Result
 from projections.store import Store
 from projections.worker import Projector
 from tests.projections.conftest import everything, rows, said
@@ -319,17 +320,23 @@ def test_sums_and_ids_come_as_what_everything_can_read(store: Store) -> None:
 
 def test_only_so_many_queries_run_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sql, "_running", threading.BoundedSemaphore(1))
+    begun, may_end, run = threading.Event(), threading.Event(), sql._Query.run
+    found: list[Result] = []
 
-    def runs_long() -> None:
-        with pytest.raises(BadInput, match="did not end"):
-            sql.query(store, "SELECT count(*) FROM range(100000000000)", timeout_ms=2_000)
+    def runs_long(query: sql._Query, text: str, reveal: sql.Reveal | None) -> Result:
+        begun.set()
+        assert may_end.wait(20)
+        return run(query, text, reveal)
 
-    long = threading.Thread(target=runs_long)
+    monkeypatch.setattr(sql._Query, "run", runs_long)
+    long = threading.Thread(target=lambda: found.append(sql.query(store, "SELECT 2")))
     long.start()
-    time.sleep(0.3)
+    assert begun.wait(20)
     with pytest.raises(BadInput, match="running already"):
         sql.query(store, "SELECT 1", timeout_ms=100)
+    may_end.set()
     long.join()
+    assert found[0].rows == [(2,)]
     assert sql.query(store, "SELECT 1").rows == [(1,)]
     store.close()
 

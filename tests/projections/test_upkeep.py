@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable
+import threading
+from typing import Any
 
 import pytest
 
 from projections import settle as module
 from projections.upkeep import DAY_SECONDS, State, Upkeep, UpkeepLimits, reason, state
 from projections.worker import Projector
-from tests.projections.conftest import change, everything, rows, said, subject_of
+from tests.projections.conftest import change, everything, rows, said, subject_of, until
 from tests.vault.conftest import Vault
 
 LIMITS = UpkeepLimits(recent_rows=100, removed_rows=10, removed_days=1, max_days=31, pause_seconds=60, look_ms=20)
@@ -34,13 +34,6 @@ def test_the_file_is_made_anew_when_there_is_reason_to_and_not_too_often(found: 
     assert reason(found, LIMITS) == why
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_a_projection_that_follows_is_settled_by_itself(vault: Vault, projector: Projector) -> None:
     projector.start()
     upkeep = Upkeep(projector, dataclasses.replace(LIMITS, pause_seconds=0))
@@ -60,15 +53,24 @@ def test_a_process_that_ends_does_not_wait_for_settling(
     vault: Vault, projector: Projector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RANGE_ROWS", 1)
-    said(vault, people=40, turns=200)
+    said(vault, people=4, turns=40)
     projector.catch_up()
     held, old = everything(projector.store), projector.store.path
     upkeep = Upkeep(projector, dataclasses.replace(LIMITS, pause_seconds=0))
+    begun, read = threading.Event(), module._Making._read_events
+    ranges: list[object] = []
+
+    def read_until_it_ends(making: Any, *place: Any) -> Any:
+        ranges.append(place)
+        begun.set()
+        assert upkeep._closing.wait(20)
+        return read(making, *place)
+
+    monkeypatch.setattr(module._Making, "_read_events", read_until_it_ends)
     upkeep.start()
-    until(projector.store.making_another.locked)
-    began = time.monotonic()
+    assert begun.wait(20)
     upkeep.close()
-    assert time.monotonic() - began < 1
+    assert len(ranges) == 1, "of more than a hundred"
     assert projector.store.path == old
     assert everything(projector.store) == held
 
