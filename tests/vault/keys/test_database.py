@@ -153,7 +153,7 @@ def test_kill_at_any_time_keeps_what_was_acknowledged_and_leaves_nothing_half_do
     said: dict[str, tuple[str, str, str]] = {}
     for first in range(0, 60_000, 10_000):
         other = Process(home, "live", first=first)
-        lines = [other.heard() for _ in range(3)]
+        lines = [other.heard() for _ in range(6)]
         time.sleep(chance.uniform(0, 0.05))
         lines += other.kill().splitlines()
         for line in lines:

@@ -178,7 +178,7 @@ def test_fence_holds_against_threads_that_are_sealing(store: KeyStore, home: Hom
     def work(first: int) -> None:
         begun.wait()
         try:
-            for month in range(first, 10_000, 4):
+            for month in range(first, 10_000_000, 4):
                 store.sealing(person.subject, JANUARY + month % 1_200 * MONTH)
         except SubjectErased:
             refused.append(first)

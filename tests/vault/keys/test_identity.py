@@ -57,7 +57,7 @@ def test_people_spread_over_partitions_and_subject_and_case_independently(store:
     people = store.resolve_many([("web", str(n)) for n in range(400)], partitions=2)
     seen = Counter((partition_of(p.subject), partition_of(p.case)) for p in people)
     assert set(seen) == {(0, 0), (0, 1), (1, 0), (1, 1)}
-    assert min(seen.values()) > 60  # 100 expected, standard deviation 8.7
+    assert min(seen.values()) > 30  # 100 expected, standard deviation 8.7: by chance less often than once in 10¹⁴ times
 
 
 @pytest.mark.parametrize("partitions", [0, -1, 65_537])

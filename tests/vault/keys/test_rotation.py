@@ -240,14 +240,23 @@ def test_others_work_while_it_rotates_and_what_they_make_is_under_the_new_keks(
         except BaseException as error:
             errors.append(error)
 
+    stood_still: list[int] = []
+
+    def others_go_on(done: int, total: int) -> None:
+        if 0 < done < total and not stood_still:  # in the middle, until somebody new has come
+            stood_still.append(len(made))
+            ends = time.monotonic() + 20
+            while len(made) == stood_still[0]:
+                assert time.monotonic() < ends, errors
+                time.sleep(0.001)
+
     thread = threading.Thread(target=work)
-    during: list[int] = []
     thread.start()
-    store.rotate(home.backups, lambda done, total: during.append(len(made)))
+    store.rotate(home.backups, others_go_on)
     stop.set()
     thread.join()
     assert errors == []
-    assert during[-1] > during[0]  # they were not made to wait for the end
+    assert stood_still
     assert epochs(home) == {2}
     again = home.open()
     assert all(isinstance(again.opening(dek.key_id, person.subject), Dek) for person, dek in made)
