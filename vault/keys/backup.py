@@ -19,6 +19,7 @@ from vault.keys.database import TABLES, Database, translated
 from vault.keys.identity import open_identity, open_tie
 from vault.keys.index import SIZE
 from vault.keys.kek import KekDirectory
+from vault.keys.unallocated import Unallocated
 from vault.keys.wrap import unwrap_dek
 
 SAMPLE = 500
@@ -68,6 +69,8 @@ def _copy(database: Database, draft: Path) -> dict[str, int]:
         with database.snapshot() as c:
             counts = _counts(c)
             c.backup(copy)
+    with closing(Unallocated(draft)) as space:  # the pages come from a cache, as they were before they were cleaned
+        space.clean(range(1, space.pages() + 1))
     _sync(draft)
     return counts
 

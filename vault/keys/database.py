@@ -1,8 +1,9 @@
 """The key store's file: one SQLite database, one connection, one transaction at a time.
 
 A rollback journal and `secure_delete`, because what is deleted here must be gone from the file when the transaction ends; a
-write-ahead log would keep it until a checkpoint. `synchronous=FULL`, because a key that sealed something must not be lost. The
-journal of a transaction is unlinked when it ends; what a disk keeps of unlinked blocks is wrapped under KEKs that a rotation ends.
+write-ahead log would keep it until a checkpoint. What `secure_delete` leaves is taken away after each: see `unallocated`.
+`synchronous=FULL`, because a key that sealed something must not be lost. The journal of a transaction is unlinked when it ends; what
+a disk keeps of unlinked blocks is wrapped under KEKs that a rotation ends.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vault.errors import HomeNewer, KeysUnavailable, StartRefused, VaultError
+from vault.keys.unallocated import Unallocated
+
+CLEANED_AT_ONCE = 5_000
+"""Pages that are looked at, when a key store is opened, before other processes may write again."""
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x50_41_52_4C
@@ -71,6 +76,9 @@ class Database:
         self.lock = threading.RLock()
         self._connection = connection
         self._busy_timeout_ms = busy_timeout_ms
+        with translated(path):
+            self._unallocated = Unallocated(path)
+        self._uncleaned: set[int] = set()
 
     @classmethod
     def create(cls, path: Path, busy_timeout_ms: int) -> Database:
@@ -119,7 +127,9 @@ class Database:
                 f"the key store {path} is of version {version}, this program knows {SCHEMA_VERSION}",
                 remedy="use the newer program",
             )
-        return cls(path, connection, busy_timeout_ms)
+        database = cls(path, connection, busy_timeout_ms)
+        database._clean_all()
+        return database
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -143,18 +153,44 @@ class Database:
         with self.lock, translated(self.path):
             connection = self._connection
             begin_writing(connection, self._busy_timeout_ms)
+            pages, free = self._unallocated.pages(), self._unallocated.free()
             try:
                 yield connection
+                written = self._unallocated.being_written()
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:  # on a full disk SQLite rolls back by itself
                     with suppress(sqlite3.Error):
                         connection.execute("ROLLBACK")
                 raise
+            self._uncleaned |= written | (free - self._unallocated.free())
+            self._uncleaned.update(range(pages + 1, self._unallocated.pages() + 1))
+            self._clean()
+
+    def _clean(self) -> None:
+        """Takes away what the last transactions left. Where that cannot be done now, because another process writes, the next does it."""
+        try:
+            begin_writing(self._connection, self._busy_timeout_ms)
+        except sqlite3.OperationalError:
+            return
+        try:
+            with suppress(OSError):
+                self._unallocated.clean(self._uncleaned)
+                self._uncleaned.clear()
+        finally:
+            self._connection.execute("ROLLBACK")
+
+    def _clean_all(self) -> None:
+        """The same for every page: whoever had the file last may have been stopped before it could."""
+        pages = self._unallocated.pages()
+        for first in range(1, pages + 1, CLEANED_AT_ONCE):
+            self._uncleaned = set(range(first, min(first + CLEANED_AT_ONCE, pages + 1)))
+            self._clean()
 
     def close(self) -> None:
         with self.lock:
             self._connection.close()
+            self._unallocated.close()
 
 
 def _connect(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
@@ -262,6 +298,9 @@ def translated(path: Path) -> Iterator[None]:
         raise
     except sqlite3.ProgrammingError as error:
         raise KeysUnavailable(f"the key store {path} is closed", remedy="open it again") from error
+    except PermissionError as error:
+        said, remedy = _SAID[sqlite3.SQLITE_PERM]
+        raise KeysUnavailable(f"the key store {path} {said}", remedy=remedy) from error
     except sqlite3.Error as error:
         said, remedy = _SAID.get(
             _code(error), (f"failed: {type(error).__name__} {_code(error)}", "run `parloir verify`")
