@@ -17,9 +17,9 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from nlu.marks import NAME, write_marks
 from nlu.span import Span
-from nlu.strict_yaml import Fields, FileProblem, Items, Node, Text, read_yaml
 from nlu.training_files import OUT_OF_SCOPE, unfit_pattern
 from vault.errors import BadInput
+from vault.strict_yaml import Fields, FileProblem, Items, Node, Text, read_yaml
 
 FALLBACKS = frozenset({"out_of_scope", "nlu_fallback"})
 _MARK = re.compile(r"\[([^\[\]]+)\](?:\(([^()]*)\)|(\{[^{}]*\}))")

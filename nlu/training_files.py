@@ -27,9 +27,9 @@ import re2
 from nlu.example import Example
 from nlu.language import LANGUAGES
 from nlu.marks import NAME, MarkError, read_marks
-from nlu.strict_yaml import Fields, FileProblem, Items, Node, Text, read_yaml
 from nlu.text import CHARACTERS_MAX
 from vault.errors import BadInput
+from vault.strict_yaml import Fields, FileProblem, Items, Node, Text, read_yaml
 
 OUT_OF_SCOPE = "oos"
 GRAMMAR_KINDS = frozenset({"date", "time", "datetime", "interval", "duration", "money", "number", "ordinal", "percent"})
