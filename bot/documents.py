@@ -1,8 +1,7 @@
-"""YAML files as their author wrote them: text stays text, and every value knows its line.
+"""An assistant's YAML files (vault/strict_yaml.py), held against the JSON Schema of their kind.
 
-YAML 1.2 is read by its events, so that nothing is guessed: a plain scalar becomes a number or a truth value only where the schema
-of its place says so (`yes`, `01000` and `1:20` stay what they are where text is meant). Aliases, anchors, tags, a second document
-and a key given twice are refused. Files end at `FILE_BYTES_MAX` and nest at most `DEPTH_MAX` deep.
+A plain scalar becomes a number or a truth value only where the schema of its place says so: `yes`, `01000` and `1:20` stay what
+they are where text is meant.
 """
 
 from __future__ import annotations
@@ -19,14 +18,11 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml import events as yaml_events
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from bot.problem import FilesRefused, Problem
+from vault.strict_yaml import Fields, FileProblem, Items, Node, read_yaml
 
 FILE_BYTES_MAX = 2_000_000
-DEPTH_MAX = 24
 INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,14})")
 NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?")
 KINDS = {
@@ -37,15 +33,6 @@ KINDS = {
     "number": "a number",
     "boolean": "true or false",
 }
-
-
-@dataclass(slots=True)
-class Node:
-    """One value of a file. `content` is text, a list of nodes, or a dict of nodes by key."""
-
-    line: int
-    content: str | list[Node] | dict[str, Node]
-    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +60,10 @@ def json_schema(name: str) -> Mapping[str, Any]:
 def read(folder: Path, file: Path, schema: Mapping[str, Any]) -> Document:
     """The document in a file of an assistant's folder. Raises `FilesRefused` with every way in which it is not of the schema."""
     name = file.relative_to(folder).as_posix()
-    root = _compose(_text(file, name), name)
+    try:
+        root = read_yaml(file, FILE_BYTES_MAX)
+    except FileProblem as problem:
+        raise FilesRefused([Problem(name, problem.line, problem.what, problem.remedy)]) from None
     lines: dict[tuple[str | int, ...], int] = {}
     value = _typed(root, schema, schema, (), lines)
     document = Document(name, value, lines)
@@ -83,79 +73,6 @@ def read(folder: Path, file: Path, schema: Mapping[str, Any]) -> Document:
     if problems:
         raise FilesRefused(problems)
     return document
-
-
-def _text(file: Path, name: str) -> str:
-    try:
-        if file.stat().st_size > FILE_BYTES_MAX:
-            raise FilesRefused([Problem(name, 1, f"the file has more than {FILE_BYTES_MAX} bytes", "divide it")])
-        return file.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise FilesRefused([Problem(name, line, "this is not UTF-8", "save the file as UTF-8")]) from None
-    except OSError as error:
-        raise FilesRefused([Problem(name, 1, f"cannot be read: {error.strerror}", "see to the file")]) from error
-
-
-def _compose(text: str, name: str) -> Node:
-    """The nodes of a file's one document."""
-    root = Node(1, {})
-    open_nodes: list[Node] = []
-    key: list[str | None] = []
-    documents = 0
-
-    def refuse(line: int, what: str, remedy: str) -> FilesRefused:
-        return FilesRefused([Problem(name, line, what, remedy)])
-
-    def put(node: Node) -> None:
-        nonlocal root
-        if not open_nodes:
-            root = node
-            return
-        into = open_nodes[-1].content
-        if isinstance(into, list):
-            into.append(node)
-        elif isinstance(into, dict):
-            if key[-1] is None:
-                if not isinstance(node.content, str):
-                    raise refuse(node.line, "a key is not plain text", "write the key as one word")
-                if node.content in into:
-                    raise refuse(node.line, f"the key {node.content!r} is given twice", "keep one of the two")
-                key[-1] = node.content
-            else:
-                into[key[-1]] = node
-                key[-1] = None
-
-    try:
-        for event in YAML(typ="safe", pure=True).parse(text):
-            line = event.start_mark.line + 1
-            if isinstance(event, yaml_events.DocumentStartEvent):
-                documents += 1
-                if documents > 1:
-                    raise refuse(line, "a second document begins", "keep one document a file; remove the ---")
-            elif isinstance(event, yaml_events.AliasEvent) or getattr(event, "anchor", None):
-                raise refuse(line, "anchors and aliases (& and *) are not read", "write the value out")
-            elif getattr(event, "tag", None):
-                raise refuse(line, "tags (!) are not read", "remove the tag")
-            elif isinstance(event, yaml_events.ScalarEvent):
-                put(Node(line, event.value, plain=event.style is None))
-            elif isinstance(event, yaml_events.MappingStartEvent | yaml_events.SequenceStartEvent):
-                node = Node(line, {} if isinstance(event, yaml_events.MappingStartEvent) else [])
-                put(node)
-                open_nodes.append(node)
-                key.append(None)
-                if len(open_nodes) > DEPTH_MAX:
-                    raise refuse(line, f"more than {DEPTH_MAX} levels deep", "write it flatter")
-            elif isinstance(event, yaml_events.MappingEndEvent | yaml_events.SequenceEndEvent):
-                open_nodes.pop()
-                key.pop()
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        what = (error.problem or error.context or "this is not YAML").splitlines()[0]
-        raise refuse(mark.line + 1 if mark else 1, what, "see to indentation, quotes and colons") from None
-    except YAMLError as error:
-        raise refuse(1, str(error).splitlines()[0], "remove what is not text") from None
-    return root
 
 
 def _typed(
@@ -168,19 +85,20 @@ def _typed(
     """A node's value under the schema of its place. Notes the line of every place."""
     lines[place] = node.line
     schema = _resolved(schema, whole)
-    if isinstance(node.content, dict):
+    if isinstance(node, Fields):
         named = schema.get("properties", {})
         others = schema.get("additionalProperties")
+        rest = others if isinstance(others, dict) else {}
         return {
-            key: _typed(child, named.get(key, others if isinstance(others, dict) else {}), whole, (*place, key), lines)
-            for key, child in node.content.items()
+            key.value: _typed(child, named.get(key.value, rest), whole, (*place, key.value), lines)
+            for key, child in node.items
         }
-    if isinstance(node.content, list):
+    if isinstance(node, Items):
         return [
             _typed(child, schema.get("items", {}), whole, (*place, number), lines)
-            for number, child in enumerate(node.content)
+            for number, child in enumerate(node.items)
         ]
-    return _scalar(node.content, schema.get("type", "string")) if node.plain else node.content
+    return _scalar(node.value, schema.get("type", "string")) if node.plain else node.value
 
 
 def _resolved(schema: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[str, Any]:

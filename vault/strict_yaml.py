@@ -1,7 +1,8 @@
-"""YAML 1.2 as people write training files in it: text, lists and maps, where every value is the text that stands there.
+"""YAML 1.2 as its author wrote it: text, lists and maps, where every value is the text that stands there and knows its line.
 
 `yes`, `01000`, `1:20` and `null` stay what was typed: what a value means is decided by whoever asks for it. Aliases, anchors, tags, keys
 given twice and more than one document are refused, so a small file never becomes a large one and nothing is made by reading.
+Every file that people write for understanding and for the bot is read here.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from ruamel.yaml.events import (
 )
 
 FILE_BYTES_MAX = 16 * 2**20
-DEPTH_MAX = 8
+DEPTH_MAX = 24
 
 
 class FileProblem(Exception):
@@ -39,10 +40,11 @@ class FileProblem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A value, and the line it begins in, from 1."""
+    """A value, and the line it begins in, from 1. `plain`: without quotes, so that it may stand for something else than text."""
 
     value: str
     line: int
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +66,17 @@ class Fields:
 Node = Text | Items | Fields
 
 
-def read_yaml(path: Path) -> Node:
+def read_yaml(path: Path, bytes_max: int = FILE_BYTES_MAX) -> Node:
     """The one document of a file. Raises `FileProblem`."""
     try:
-        if path.stat().st_size > FILE_BYTES_MAX:
-            raise FileProblem(1, f"larger than {FILE_BYTES_MAX} bytes", "split the assistant")
+        if path.stat().st_size > bytes_max:
+            raise FileProblem(1, f"larger than {bytes_max} bytes", "divide it")
         text = path.read_bytes().decode("utf-8")
     except OSError as error:
         raise FileProblem(1, f"cannot be read: {error.strerror}", "check the path and its permissions") from error
     except UnicodeDecodeError as error:
-        raise FileProblem(1, f"not UTF-8 (byte {error.start})", "save it as UTF-8") from None
+        line = error.object[: error.start].count(b"\n") + 1
+        raise FileProblem(line, f"not UTF-8 (byte {error.start})", "save it as UTF-8") from None
     return parse_yaml(text)
 
 
@@ -84,7 +87,7 @@ def parse_yaml(text: str) -> Node:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = f"not YAML: {error.problem or error.context}"
-        raise FileProblem(mark.line + 1 if mark else 1, what, "quote the text or fix its indentation") from None
+        raise FileProblem(mark.line + 1 if mark else 1, what, "see to indentation, quotes and colons") from None
     except YAMLError:
         raise FileProblem(1, "not YAML: a character that YAML does not allow", "remove control characters") from None
 
@@ -117,7 +120,7 @@ class _Reader:
             raise _problem(event, f"nested more than {DEPTH_MAX} deep", "flatten it")
         line = event.start_mark.line + 1
         if isinstance(event, ScalarEvent):
-            return Text(event.value, line)
+            return Text(event.value, line, plain=event.style is None)
         if isinstance(event, SequenceStartEvent):
             return Items(tuple(self._within(depth)), line)
         if not isinstance(event, MappingStartEvent):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.documents import DEPTH_MAX, FILE_BYTES_MAX, Document, json_schema, read
+from bot.documents import FILE_BYTES_MAX, Document, json_schema, read
 from bot.problem import FilesRefused
 
 SCHEMA: dict[str, Any] = {
@@ -80,16 +80,16 @@ def test_every_problem_is_said_at_once(tmp_path: Path) -> None:
     [
         ("name: &a x\ntexts: [*a]", "anchors and aliases"),
         ("name: x\ntexts: [*a]", "anchors and aliases"),
-        ("name: !!python/name:os.system x", "tags (!) are not read"),
-        ("name: x\nname: y", "the key 'name' is given twice"),
-        ("name: x\n---\nname: y", "a second document begins"),
+        ("name: !!python/name:os.system x", "tags are not read"),
+        ("name: x\nname: y", "the key 'name' is already in line 1"),
+        ("name: x\n---\nname: y", "a second document"),
         ("name: [x", "see to indentation, quotes and colons"),
         ("name: a: b", "see to indentation, quotes and colons"),
         ("\tname: x", "see to indentation, quotes and colons"),
-        ("[a, b]: x", "a key is not plain text"),
+        ("[a, b]: x", "a key that is not text"),
         ("- name", "the file is not a mapping"),
-        ("name: 'x\x00y'", "remove what is not text"),
-        ("[" * 200, f"more than {DEPTH_MAX} levels deep"),
+        ("name: 'x\x00y'", "remove control characters"),
+        ("[" * 200, "nested more than"),
         ("", "'name' is missing"),
         ("\U0001f600", "the file is not a mapping"),
     ],
@@ -98,15 +98,6 @@ def test_what_could_mislead_or_do_harm_is_refused_with_its_line(tmp_path: Path, 
     found = problem(tmp_path, text)
     assert found.startswith("file.yaml:")
     assert said in found
-
-
-def test_an_alias_bomb_costs_nothing(tmp_path: Path) -> None:
-    lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60)]
-    assert "anchors and aliases" in problem(tmp_path, "\n".join(lines), ANY)
-
-
-def test_bytes_that_are_no_utf8_are_said_with_their_line(tmp_path: Path) -> None:
-    assert problem(tmp_path, b"name: x\n# \xff\xfe").startswith("file.yaml:2: error: this is not UTF-8")
 
 
 def test_an_enormous_file_is_not_read(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 
@@ -15,19 +14,12 @@ from ruamel.yaml import YAML
 from nlu.checking import check_folder, usable
 from nlu.marks import MarkError, read_marks, write_marks
 from nlu.span import Span
-from nlu.strict_yaml import Fields, FileProblem, Items, Text, parse_yaml
 from nlu.training_files import KEYS, Finding, read_folder
 from tests.nlu.conftest import ENGLISH, FRENCH, HOSTILE, write_assistant
 from vault.errors import BadInput
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "nlu.1.schema.json").read_text("utf-8"))
 TOWN_HALL = Path(__file__).parent / "data" / "mairie"
-
-
-def values(text: str) -> list[str]:
-    node = parse_yaml(text)
-    assert isinstance(node, Items)
-    return [item.value for item in node.items if isinstance(item, Text)]
 
 
 def findings(folder: Path, french: str, english: str = "") -> list[Finding]:
@@ -39,50 +31,6 @@ def intents(*lines: str) -> str:
     return "intents:\n  a: [one two, three four, five, six, seven]\n  b: [red, green, blue, grey, black]\n" + "\n".join(
         lines
     )
-
-
-# YAML
-
-
-def test_what_is_typed_stays_text() -> None:
-    typed = ["yes", "no", "01000", "1:20", "null", "~", "1e3", "0x1F", "2026-01-31", "true", "12.50"]
-    assert values("\n".join(f"- {one}" for one in typed)) == typed
-
-
-def test_keys_keep_their_order_and_lines() -> None:
-    node = parse_yaml("b: 1\na:\n  - x\n")
-    assert isinstance(node, Fields)
-    assert [(key.value, key.line) for key, _ in node.items] == [("b", 1), ("a", 2)]
-
-
-@pytest.mark.parametrize(
-    ("text", "line", "what"),
-    [
-        ("a: &x 1\nb: *x", 1, "anchors and aliases"),
-        ("- *x", 1, "anchors and aliases"),
-        ("a: 1\nb: 2\na: 3", 3, "already in line 1"),
-        ("a: !!python/object:os.system x", 1, "tags"),
-        ("a: 1\n---\nb: 2", 2, "a second document"),
-        ("a: [1\nb: 2", 2, "not YAML"),
-        ("a: 1\n  b: 2", 2, "not YAML"),
-        ("\ta: 1", 1, "not YAML"),
-        ("a: '", 1, "not YAML"),
-        ("? [a]\n: b", 1, "a key that is not text"),
-        ("[" * 50 + "]" * 50, 1, "nested more than"),
-        ("a: \x07", 1, "not YAML"),
-    ],
-)
-def test_what_is_not_read_is_refused_with_its_line(text: str, line: int, what: str) -> None:
-    with pytest.raises(FileProblem, match=what) as refused:
-        parse_yaml(text)
-    assert refused.value.line == line
-    assert refused.value.remedy
-
-
-@given(st.text())
-def test_any_text_is_read_or_refused(text: str) -> None:
-    with contextlib.suppress(FileProblem):
-        parse_yaml(text)
 
 
 # Marks
