@@ -209,7 +209,9 @@ def test_thousands_of_signs_that_no_font_has_are_named_all_the_same(vault: Vault
     assert "[U+18000" in printed
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(text=st.text(max_size=60) | st.text('\u0300\u0338\u20d2\u200d\ufe0f]"\\\u0d98\U0001f468\u05d0#$', max_size=60))
 def test_nothing_that_can_be_written_keeps_a_report_from_being_made(rich: Report, text: str) -> None:
     received = rich.content["interactions"][0]["events"][0]
