@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -92,6 +94,18 @@ def write_assistant(folder: Path, french: str = FRENCH, english: str = ENGLISH) 
         if text:
             (folder / "nlu" / f"{language}.yaml").write_text(text, "utf-8")
     return folder
+
+
+def takes(act: Callable[[], object]) -> float:
+    """Seconds of the processor in the calling thread: neither another thread nor another program counts."""
+    began = time.thread_time()
+    act()
+    return time.thread_time() - began
+
+
+def takes_less(act: Callable[[], object], seconds: float) -> bool:
+    """Whether it takes less, at least once in three times: a busy machine may slow down any one."""
+    return any(takes(act) < seconds for _ in range(3))
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def files(store: Store) -> list[str]:
     """The generations that are there, once those that were replaced are gone."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while len(found := sorted(path.name for path in store.folder.glob("*.duckdb"))) > 1:
         if time.monotonic() > deadline:
             break

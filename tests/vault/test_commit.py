@@ -268,7 +268,7 @@ HOSTILE = {
 @pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_sizes_are_refused_by_the_mac_and_cost_nothing_even_past_it(body: bytes) -> None:
     for record, why in ((body + bytes(MAC_SIZE), "does not carry"), (with_mac(body), "but is not a commit")):
-        begun = time.process_time()
+        begun = time.thread_time()
         tracemalloc.start()
         try:
             with pytest.raises(RecordForeign, match=why):
@@ -276,7 +276,7 @@ def test_hostile_sizes_are_refused_by_the_mac_and_cost_nothing_even_past_it(body
             assert tracemalloc.get_traced_memory()[1] < 1_000_000
         finally:
             tracemalloc.stop()
-        assert time.process_time() - begun < 0.5
+        assert time.thread_time() - begun < 0.5
 
 
 def test_no_field_is_looked_at_before_the_mac(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -504,7 +504,7 @@ def test_while_the_broker_is_away_writers_fail_in_time_and_then_go_on(rig: Rig) 
         began = time.monotonic()
         with pytest.raises(LogUnavailable, match="did not answer in time") as away:
             recorder.insert_events([event(originator, 2)])
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
         assert isinstance(away.value, OperationalError)
         assert away.value.not_stored + away.value.unknown == 1
         with pytest.raises(LogUnavailable):
