@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
 
 import numpy as np
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from projections.vectors import Numbers
 from vault.errors import BadInput, KeyTampered
@@ -21,9 +21,6 @@ KEYS_MAX = 200_000
 
 _ID = 16
 
-Decrypt = Callable[[bytes, bytes, bytes], bytes]
-"""Nonce, ciphertext and associated data to the payload."""
-
 
 class Grants(Protocol):
     """Where keys are asked for."""
@@ -33,11 +30,11 @@ class Grants(Protocol):
 
 
 class QueryKeys(dict[bytes, int]):
-    """By person (16 bytes) and key id (32), a code: `WITHHELD`, or the number of what decrypts."""
+    """By person (16 bytes) and key id (32), a code: `WITHHELD`, or the number of the key."""
 
     def __init__(self, grants: Grants, persons_max: int) -> None:
         super().__init__()
-        self._decrypts: list[Decrypt] = []
+        self._aeads: list[AESGCM] = []
         self._by_code = np.empty(0, object)
         self._owners: list[bytes] = []
         self._persons: set[bytes] = set()
@@ -51,7 +48,7 @@ class QueryKeys(dict[bytes, int]):
         except KeyTampered:  # `parloir verify` says so; here it is a row like any other that does not open
             found = Unreadable.MISSING
         code = WITHHELD if isinstance(found, Unreadable) else self._add(key[:_ID], found)
-        if len(self) - len(self._decrypts) > KEYS_MAX:
+        if len(self) - len(self._aeads) > KEYS_MAX:
             for withheld in [known for known, place in self.items() if place == WITHHELD]:
                 del self[withheld]
         self[key] = code
@@ -64,22 +61,22 @@ class QueryKeys(dict[bytes, int]):
                 f"the query reveals words of more than reveal_persons_max ({self._persons_max:,}) persons",
                 remedy="narrow it, or raise the limit",
             )
-        code = len(self._decrypts)
+        code = len(self._aeads)
         if code == KEYS_MAX:
             raise BadInput(
                 f"the query needs more than {KEYS_MAX:,} keys", remedy="narrow it to fewer months or persons"
             )
-        self._decrypts.append(dek.aead.decrypt)
+        self._aeads.append(dek.aead)
         self._owners.append(owner)
         if code >= len(self._counts):
             self._counts = np.concatenate([self._counts, np.zeros_like(self._counts)])
         return code
 
-    def decrypts(self, codes: Numbers) -> list[Decrypt]:
+    def aeads(self, codes: Numbers) -> list[AESGCM]:
         """What decrypts, for each code."""
-        if len(self._by_code) < len(self._decrypts):
-            self._by_code = np.array(self._decrypts, object)
-        found: list[Decrypt] = self._by_code[codes].tolist()
+        if len(self._by_code) < len(self._aeads):
+            self._by_code = np.array(self._aeads, object)
+        found: list[AESGCM] = self._by_code[codes].tolist()
         return found
 
     def count(self, codes: Numbers) -> None:

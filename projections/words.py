@@ -19,6 +19,7 @@ from uuid import UUID
 import numpy as np
 import pyarrow as pa
 
+from projections import vectors
 from vault import codec
 from vault.errors import EventTampered
 from vault.interaction import Answered, MessageSent, Received
@@ -71,11 +72,9 @@ def _received(payloads: Payloads) -> pa.Array:
 def _slices(whole: bytes, begin: Any, end: Any) -> pa.Array:
     """Parts of one text that come one after the other, as an array: every other value of one that has the gaps too."""
     parts = len(begin)
-    offsets = np.empty(2 * parts, np.int32)
-    offsets[::2], offsets[1::2] = begin, end
-    both = pa.BinaryArray.from_buffers(
-        pa.binary(), max(0, 2 * parts - 1), [None, pa.py_buffer(offsets), pa.py_buffer(whole)]
-    )
+    edges = np.empty(2 * parts, np.int32)
+    edges[::2], edges[1::2] = begin, end
+    both = vectors.cut(pa.py_buffer(whole), edges)
     return both.take(pa.array(np.arange(0, 2 * parts, 2))).cast(pa.string())
 
 

@@ -15,11 +15,12 @@ from projections.result import Result
 from projections.settle import settle
 from projections.sql import Reveal
 from projections.worker import Projector
-from tests.projections.conftest import change, said, subject_of, turn
+from tests.projections.conftest import START_US, change, said, subject_of, turn
 from tests.vault.conftest import Vault
 from vault import registrar
 from vault.access import DataAccess
 from vault.errors import BadInput, LogUnavailable, Unavailable
+from vault.intake import Message
 from vault.keys import IMPROVEMENT
 
 MARK = "marked-utterance"
@@ -171,6 +172,37 @@ def test_a_changed_row_is_null_and_spoils_no_other(analyst: Analyst, damage: str
     found = analyst.asks('SELECT reveal(e) FROM sealed_event e WHERE "index" = 0')
     expected = 2 if len(found) == 3 else 0
     assert words(found) == [MARK] * expected
+
+
+def test_each_row_gets_its_own_words_among_others_of_every_kind(analyst: Analyst) -> None:
+    consented, channels = ("visitor-0", "visitor-1"), ("web", "sms", "messenger with a long name")
+    analyst.consents(*consented)
+    turns = [turn(f"visitor-{n % 3}", n, f"{MARK} {n}" * (n % 5)) for n in range(30)]
+    analyst.vault.intake.receive(turns)
+    person = analyst.vault.keys.resolve("sms", "visitor-0", partitions=2)
+    analyst.vault.registrar.register_new()
+    analyst.vault.registrar.show_notice(person.subject, notice_version="1", language="en")
+    analyst.vault.registrar.give_consent(person.subject, purpose=IMPROVEMENT, notice_version="1")
+    others = [
+        Message(channels[n % 3], "site", "visitor-0", f"m{n}", f"{MARK} {n}", START_US + n * 1_000_000)
+        for n in range(30, 60)
+    ]
+    analyst.vault.intake.receive(others)
+    analyst.projector.catch_up()
+    changed = "event_topic = 'interaction.received.1' AND epoch_us(happened_at) % 7000000 = 0"
+    change(analyst.projector.store, f"UPDATE recent_event SET sealed = sealed || 'x'::BLOB WHERE {changed}")
+    found = analyst.asks("SELECT event_topic, channel, epoch_us(happened_at), reveal(e) FROM sealed_event e").rows
+    said_then = {(message.channel, message.at_us): message for message in (*turns, *others)}
+    assert len(found) == 30 * 3 + 30
+    for event_topic, channel, at_us, shown in found:
+        if event_topic == "interaction.received.1":
+            message = said_then.pop((channel, at_us))
+            known = channel == "sms" or (channel == "web" and message.sender in consented)
+            known = known and at_us % 7_000_000 != 0
+            assert shown == (message.text if known else None)
+        elif event_topic == "interaction.answered.1" and shown is not None:
+            assert shown == "a reply " * 20 + "\nand another"
+    assert said_then == {}
 
 
 def test_two_rows_that_changed_places_open_neither(analyst: Analyst) -> None:
