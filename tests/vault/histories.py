@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
@@ -34,6 +35,9 @@ SENDERS = 2
 ROUNDS_MAX = 200
 
 _NOISE, _MESSAGE, _RETURN, _ERASE = (kind << 64 for kind in range(1, 5))
+
+Seen = tuple[int, StoredEvent, bool]
+"""Offset, event, and whether it is void."""
 
 
 def event(originator: int, version: int, topic: str, person: int) -> StoredEvent:
@@ -90,6 +94,8 @@ class World:
     persons: dict[int, int] = field(default_factory=lambda: {s: 1 + s for s in range(SENDERS)})
     fenced: list[int] = field(default_factory=list)
     acknowledged: set[int] = field(default_factory=set)
+    seen: list[list[Seen] | None] = field(default_factory=list)
+    """By record: what a reader sees of an accepted commit; None of a refused one."""
     begun: dict[int, list[tuple[int, bool]]] = field(default_factory=dict)
     """By originator: offsets of accepted commits that begin it, and whether they are void."""
     noises: int = 0
@@ -111,8 +117,13 @@ class World:
         judged = self.fold.step(offset, commit)
         self.log.append(commit)
         self.judged.append(judged)
-        if judged.verdict is Verdict.ACCEPTED and commit.based_on is not None:
-            originator = commit.events[0].originator_id
+        if judged.verdict is not Verdict.ACCEPTED:
+            self.seen.append(None)
+            return judged
+        events = commit.events
+        self.seen.append([(offset, each, index in judged.void) for index, each in enumerate(events)])
+        if commit.based_on is not None:
+            originator = events[0].originator_id
             assert isinstance(originator, UUID)
             self.begun.setdefault(originator.int, []).append((offset, 0 in judged.void))
         return judged
@@ -138,13 +149,12 @@ class World:
         self.fenced.append(self.persons[sender])
         self.persons[sender] += SENDERS
 
-    def accepted(self, start: int, limit: int) -> list[tuple[int, StoredEvent, bool]]:
-        """(offset, event, void) of up to `limit` accepted commits from `start` on."""
-        found = []
-        for at in range(max(start - self.log_start, 0), len(self.log)):
-            if self.judged[at].verdict is Verdict.ACCEPTED:
-                void = self.judged[at].void
-                found += [(self.log_start + at, e, i in void) for i, e in enumerate(self.log[at].events)]
+    def accepted(self, start: int, limit: int) -> list[Seen]:
+        """What is seen of up to `limit` accepted commits from `start` on."""
+        found: list[Seen] = []
+        for seen in islice(self.seen, max(start - self.log_start, 0), None):
+            if seen is not None:
+                found += seen
                 limit -= 1
                 if limit == 0:
                     break

@@ -68,6 +68,7 @@ def by_the_book(log: list[Commit], horizon: int, log_start: int) -> list[tuple[V
     outcomes: list[tuple[Verdict, set[int]]] = []
     positions: dict[str, int] = {}
     erased: dict[bytes, int] = {}
+    events = [commit.events for commit in log]
     for at, commit in enumerate(log):
         offset, void = log_start + at, set()
         if commit.follower is not None:
@@ -82,12 +83,12 @@ def by_the_book(log: list[Commit], horizon: int, log_start: int) -> list[tuple[V
             stood = any(
                 earlier.based_on is not None
                 and log_start + there - earlier.based_on <= horizon
-                and earlier.events[0].originator_id == commit.events[0].originator_id
+                and events[there][0].originator_id == events[at][0].originator_id
                 for there, earlier in enumerate(log[max(at - horizon, 0) : at], max(at - horizon, 0))
             )
             verdict = Verdict.REPEATED if stood else Verdict.ACCEPTED
         if verdict is Verdict.ACCEPTED:
-            for index, event in enumerate(commit.events):
+            for index, event in enumerate(events[at]):
                 who = event.state[1:17]
                 if event.topic == ERASED_TOPIC:
                     erased.setdefault(who, offset)
@@ -154,12 +155,10 @@ def check_cut(world: World, cut: int) -> None:
 def standing(world: World, topic: str) -> Counter[int]:
     """How many accepted events of a topic stand, by originator; void ones do not."""
     found: Counter[int] = Counter()
-    for commit, judged in zip(world.log, world.judged, strict=True):
-        if judged.verdict is Verdict.ACCEPTED:
-            for index, event in enumerate(commit.events):
-                if event.topic == topic and index not in judged.void:
-                    assert isinstance(event.originator_id, UUID)
-                    found[event.originator_id.int] += 1
+    for _, event, void in world.accepted(world.log_start, 1 << 30):
+        if event.topic == topic and not void:
+            assert isinstance(event.originator_id, UUID)
+            found[event.originator_id.int] += 1
     return found
 
 
