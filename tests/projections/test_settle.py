@@ -361,25 +361,24 @@ def test_a_process_killed_at_any_moment_leaves_a_whole_file(vault: Vault, tmp_pa
     expected = 900
     vault.close()
     dice = random.Random(4)
-    ended = 0
-    for _ in range(15):
-        with subprocess.Popen(
-            [sys.executable, "-m", "tests.projections.test_settle", str(tmp_path)],
-            cwd=Path(__file__).parents[2],
-            stdout=subprocess.PIPE,
-        ) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"settling\n"
+    command = [sys.executable, "-m", "tests.projections.test_settle", str(tmp_path)]
+    with subprocess.Popen(
+        command, cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as starter:
+        assert starter.stdin is not None
+        assert starter.stdout is not None
+        for _ in range(15):
+            print(file=starter.stdin, flush=True)
+            settling = int(starter.stdout.readline())
             time.sleep(dice.random() * 0.25)
-            ended += process.poll() is not None
-            os.kill(process.pid, signal.SIGKILL)
-        store = open_store(tmp_path)
-        assert rows(store, 'SELECT count(*), count(DISTINCT (partition, "offset", "index")) FROM sealed_event') == [
-            (expected, expected)
-        ]
-        assert len(list(store.folder.glob("*.duckdb"))) == 1
-        store.close()
-    assert not ended
+            os.kill(settling, signal.SIGKILL)
+            assert int(starter.stdout.readline()) == -signal.SIGKILL, "it did not end by itself"
+            store = open_store(tmp_path)
+            assert rows(store, 'SELECT count(*), count(DISTINCT (partition, "offset", "index")) FROM sealed_event') == [
+                (expected, expected)
+            ]
+            assert len(list(store.folder.glob("*.duckdb"))) == 1
+            store.close()
     again = open_vault(tmp_path / "vault")
     projector = Projector(open_store(tmp_path), again.conversations, again.register, again.keys, again.mapper, QUICK)
     assert verify(projector).problems == []
@@ -393,10 +392,22 @@ def _settle_for_ever(folder: Path) -> None:
     store = open_store(folder)
     projector = Projector(store, vault.conversations, vault.register, vault.keys, vault.mapper, QUICK)
     projector.catch_up()
-    print("settling", flush=True)
+    print(os.getpid(), flush=True)
     while True:
         settle(store, vault.keys)
 
 
+def _start_when_told(folder: Path) -> None:
+    """For each line, another process that settles; then how it ended. Forked, since starting anew takes longer than all it does."""
+    for _ in sys.stdin:
+        settling = os.fork()
+        if not settling:
+            try:
+                _settle_for_ever(folder)
+            finally:
+                os._exit(1)
+        print(os.waitstatus_to_exitcode(os.waitpid(settling, 0)[1]), flush=True)
+
+
 if __name__ == "__main__":
-    _settle_for_ever(Path(sys.argv[1]))
+    _start_when_told(Path(sys.argv[1]))
