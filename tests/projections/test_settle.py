@@ -284,7 +284,7 @@ def test_who_reads_and_writes_meanwhile_sees_everything_once_and_does_not_wait(
     def write() -> None:
         for first in range(1_000, 100_000, 20):
             said(vault, people=6, turns=20, first=first)
-            if done.wait(0.1):
+            if done.wait(0.2):
                 return
 
     def written() -> int:
