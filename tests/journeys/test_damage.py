@@ -80,7 +80,7 @@ def test_a_broker_that_is_away_is_waited_for_within_a_limit_and_what_serves_goes
     assert done["messages"] + done["repeated"] == 40
     assert on_kafka.json("sql", "SELECT count(*) AS n FROM interaction") == [{"n": 100}]
     serving.send_signal(signal.SIGTERM)
-    serving.communicate(timeout=30)
+    serving.communicate(timeout=60)
     assert serving.returncode == 0
 
 
@@ -106,7 +106,7 @@ def test_a_second_process_on_a_home_is_refused_and_the_first_is_not_disturbed(pa
     assert "in use by another process" in second.stderr
     assert parloir("verify").returncode == 0
     serving.send_signal(signal.SIGTERM)
-    serving.communicate(timeout=30)
+    serving.communicate(timeout=60)
 
 
 @pytest.fixture

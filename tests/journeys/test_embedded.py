@@ -96,7 +96,7 @@ def test_a_verb_asks_the_serve_that_runs_and_sigterm_stops_it_cleanly(replayed: 
     assert replayed("verify").returncode == 0
     assert (replayed.home / "serve.sock").stat().st_mode & 0o777 == 0o600
     serving.send_signal(signal.SIGTERM)
-    _, stderr = serving.communicate(timeout=20)
+    _, stderr = serving.communicate(timeout=60)
     assert serving.returncode == 0
     assert "stopped" in stderr
     assert not (replayed.home / "serve.sock").exists()
@@ -112,7 +112,7 @@ def test_a_serve_that_was_killed_is_started_again_and_has_lost_nothing(replayed:
     assert (again["messages"], again["repeated"]) == (0, 80)
     assert replayed("verify").returncode == 0
     serving.send_signal(signal.SIGINT)
-    serving.communicate(timeout=20)
+    serving.communicate(timeout=60)
     assert serving.returncode == 0
 
 
@@ -141,7 +141,7 @@ def test_nothing_that_was_said_is_readable_in_the_home_before_or_after_an_erasur
     parloir("erase", who, "--reason", "request 1", "--yes")
     _nothing_readable(parloir, b"zyxwvut")
     serving.send_signal(signal.SIGTERM)
-    serving.communicate(timeout=20)
+    serving.communicate(timeout=60)
     _nothing_readable(parloir, b"zyxwvut")
 
 

@@ -97,7 +97,7 @@ def test_without_any_worker_running_it_is_said_how_to_go_on(parloir: Parloir) ->
     worker = start(parloir, "a")
     until(parloir, lambda found: found == {"a": PARTITIONS})
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(30) == 0
+    assert worker.wait(60) == 0
     parloir.env["PARLOIR_APPEND_TIMEOUT_MS"] = "1000"
     refused = parloir("access", PEOPLE[0], "--reason", "a test")
     assert refused.returncode == 1
