@@ -28,6 +28,7 @@ from vault.interaction import Erased
 from vault.keys import IMPROVEMENT, Change, EraseApplied, Give, KeyStore, Lift, Pending, Person, Restrict, Withdraw
 from vault.mapper import SealingMapper
 from vault.register import Register
+from vault.seal import read_header
 from vault.subject import DataSubject
 
 ATTEMPTS_MAX = 8
@@ -205,14 +206,15 @@ class Registrar:
         if topic == DataSubject.Erased.TOPIC:
             return [EraseApplied(person.subject, self._clock())]
         if topic == DataSubject.Restricted.TOPIC:
-            return [Restrict(person.subject)]
+            return [Restrict(person.subject, read_header(stored.state).at_us)]
         if topic == DataSubject.RestrictionLifted.TOPIC:
             return [Lift(person.subject)]
         purpose = self._mapper.to_domain_event(stored).purpose
         if purpose != IMPROVEMENT:
             return []
-        kind = Give if topic == DataSubject.ConsentGiven.TOPIC else Withdraw
-        return [kind(person.subject, purpose)]
+        if topic == DataSubject.ConsentGiven.TOPIC:
+            return [Give(person.subject, purpose)]
+        return [Withdraw(person.subject, purpose, read_header(stored.state).at_us)]
 
     # Erasure
 
