@@ -84,7 +84,8 @@ def _understood(
         intent=exchange.intent,
         confidence=1.0,
         alternatives=[{"intent": intent, "confidence": 0.0} for intent in exchange.alternatives],
-        entities=[{"start": e.start, "end": e.end, "entity": e.entity, "value": e.value} for e in exchange.entities],
+        outcome="understood" if exchange.intent else "not_understood",
+        entities=[{"type": e.entity, "value": e.value, "start": e.start, "end": e.end} for e in exchange.entities],
         personal_data=[],
         model=MODEL,
     )
