@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nlu.confidence import UNCALIBRATED, Confidence, calibration_error, first_in_scope
 from nlu.example import Example
-from nlu.features import Features
+from nlu.features import Features, Speakers
 from nlu.network import Networks, Recipe
 from nlu.training_files import OUT_OF_SCOPE
 from vault.errors import BadInput
@@ -53,13 +53,17 @@ class Intents:
         *,
         calibrate: bool = True,
         progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+        speakers: Speakers | None = None,
     ) -> tuple[Intents, Json]:
         """The classifier, and what cross-validation measured: accuracy in scope, calibration error, what each threshold lets through.
 
         Without `calibrate` nothing is measured, training takes a third of the time, and confidences and thresholds mean little.
-        Raises `BadInput` for fewer than two intents.
+        `speakers`: who said each example, where not all of them are authors'. Raises `BadInput` for fewer than two intents.
         """
-        labelled = [example for example in examples if example.intent]
+        used = [number for number, example in enumerate(examples) if example.intent]
+        labelled = [examples[number] for number in used]
+        if speakers is not None:
+            speakers = Speakers([speakers.of[number] for number in used], speakers.least)
         names = sorted({example.intent for example in labelled})
         if len(set(names) - {OUT_OF_SCOPE}) < 2:
             raise BadInput("fewer than two intents have examples", remedy="add examples of another intent")
@@ -70,10 +74,10 @@ class Intents:
         confidence, measured = UNCALIBRATED, {}
         if calibrate:
             folds = fold_numbers(classes)
-            unseen = _unseen(texts, classes, len(names), folds, progress)
+            unseen = _unseen(texts, classes, len(names), folds, progress, speakers)
             confidence = Confidence.learn(unseen, classes, outside)
             measured = _measured(unseen, classes, outside, confidence, folds)
-        features, networks = _fit(texts, classes, len(names))
+        features, networks = _fit(texts, classes, len(names), speakers)
         progress("train", FOLDS + 1, FOLDS + 1)
         return cls(names, features, networks, confidence), measured
 
@@ -151,21 +155,25 @@ def _unseen(
     n_classes: int,
     folds: NDArray[np.int64],
     progress: Callable[[str, int, int], None],
+    speakers: Speakers | None,
 ) -> NDArray[np.float64]:
     """Shape (n, n_classes): what networks that never saw an example say of it."""
     unseen = np.zeros((len(texts), n_classes), np.float64)
     for fold in range(FOLDS):
         progress("train", fold, FOLDS + 1)
         learnt, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        features, networks = _fit([texts[i] for i in learnt], classes[learnt], n_classes)
+        said = None if speakers is None else Speakers([speakers.of[i] for i in learnt.tolist()], speakers.least)
+        features, networks = _fit([texts[i] for i in learnt], classes[learnt], n_classes, said)
         unseen[held] = networks.probabilities(features.rows([texts[i] for i in held]))
     progress("train", FOLDS, FOLDS + 1)
     return unseen
 
 
-def _fit(texts: list[str], classes: NDArray[np.int64], n_classes: int) -> tuple[Features, Networks]:
+def _fit(
+    texts: list[str], classes: NDArray[np.int64], n_classes: int, speakers: Speakers | None
+) -> tuple[Features, Networks]:
     small = len(texts) < SMALL
-    features = Features.fit(texts, longest_gram=4 if small else 5, least_messages=1 if small else 2)
+    features = Features.fit(texts, longest_gram=4 if small else 5, least_messages=1 if small else 2, speakers=speakers)
     recipe = SMALL_RECIPE if small else Recipe()
     return features, Networks.train(features.rows(texts), classes, n_classes, recipe)
 
