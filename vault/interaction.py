@@ -173,6 +173,16 @@ class Redacted(Companion):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reviewed(Companion):
+    """A reviewer said what a message means, so that understanding can learn from it: "accepted", "corrected" or "rejected"."""
+
+    TOPIC: ClassVar[str] = "interaction.reviewed.1"
+    verdict: str
+    intent: str
+    decided_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Corrected(Companion):
     """The person's correction of something held on them."""
 
@@ -212,6 +222,7 @@ EVENTS: tuple[type[ConversationEvent], ...] = (
     MessageSent,
     Rated,
     Redacted,
+    Reviewed,
     Corrected,
     HandedOver,
     Erased,

@@ -15,7 +15,7 @@ from projections.worker import Projector
 from tests.projections.conftest import change, subject_of, turn
 from tests.projections.reports import append, companion, declaration, make, person, understood_before
 from tests.vault.conftest import Vault
-from vault.interaction import Called, Corrected, Delivered, HandedOver, MessageSent, Rated, Redacted, Returned
+from vault.interaction import Called, Corrected, Delivered, HandedOver, MessageSent, Rated, Redacted, Returned, Reviewed
 from vault.mapper import EVENT_TOPICS
 from vault.request import PrivacyRequest
 
@@ -65,6 +65,7 @@ def all_there_is(vault: Vault, projector: Projector) -> None:
     append(vault, companion(vault, MessageSent, first, origin="agent", text="an agent speaks"))
     append(vault, companion(vault, Rated, first, score=5, remark=None))
     append(vault, companion(vault, Corrected, first, field="text", value="other words"))
+    append(vault, companion(vault, Reviewed, first, verdict="accepted", intent="greet", decided_by="reviewer"))
     append(vault, companion(vault, HandedOver, first, queue="agents", ground="asked for"))
     understood_before(vault)
     append(vault, companion(vault, Redacted, second, ground="asked for"))
