@@ -74,6 +74,12 @@ class Understood:
     personal: tuple[Span, ...] = ()
     cut: bool = False
 
+    @property
+    def surest(self) -> str:
+        """The first intent; "" where nothing of the message is known, so that the first means nothing."""
+        intent, confidence = self.intents[0]
+        return intent if confidence else ""
+
     def as_json(self, text: str) -> Json:
         """For printing: spans with the text they are of."""
         return {
@@ -146,17 +152,18 @@ class Understanding:
         at: datetime | Sequence[datetime] | None = None,
         zone: str | None = None,
         languages: Sequence[str | None] | None = None,
+        before: Sequence[str] | None = None,
     ) -> list[Understood]:
         """One answer a text, whatever it is; a batch is several times faster a text than one by one.
 
         `at` (now, if None; one for all or one each) and `zone` (IANA; UTC, if None) are when and where the messages were sent, for dates.
-        `languages`: of the conversation so far, one a text, where known.
+        `languages`: of the conversation so far, one a text, where known. `before`: what was meant last in it, "" where not known.
         """
         read = [text[:CHARACTERS_MAX] for text in texts]
         priors = [_prior(one) for one in languages] if languages else [None] * len(read)
         spoken = [self._languages.name(text, prior) for text, prior in zip(read, priors, strict=True)]
         names = [name for name, _ in spoken]
-        rankings = self._intents.rank(read)
+        rankings = self._intents.rank(read, before)
         nothing: list[list[Span]] = [[] for _ in read]
         firsts = [ranking.intents[0][0] for ranking in rankings]
         sent = datetime.now(UTC) if at is None else at
