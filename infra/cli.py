@@ -118,6 +118,11 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--channel", metavar="NAME", help="the channel they came by (default: made up, a few channels)")
     one.add_argument("--people", type=int, metavar="N", help="spread over N made-up people (default: 1000)")
+    one.add_argument(
+        "--messages-only",
+        action="store_true",
+        help="only what people said: understanding and answering are left to this home",
+    )
 
     one = verb("access", "what do we hold on this person")
     one.add_argument("person", metavar="PERSON", help="channel:external-id, a linked e-mail address, or a pseudonym")
@@ -473,7 +478,7 @@ def _plain(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def _serve(settings: Settings, given: argparse.Namespace) -> int:
-    wanted = serve.parts(given.only, worker=given.worker)
+    wanted = serve.parts(given.only, worker=given.worker, assistant=settings.assistant, model=settings.model)
     if given.worker and (given.demo or given.kafka or given.new_claims):
         raise BadInput(
             "a worker only projects", remedy="give --demo, --kafka and --new-claims to the home's main process"
@@ -491,7 +496,7 @@ def _serve(settings: Settings, given: argparse.Namespace) -> int:
         serve.tune_garbage_collection()
         if given.demo:
             load_demo(house, bars)
-        serving = serve.Serving(house, wanted)
+        serving = serve.Serving(house, wanted, bars)
         closing.callback(serving.close)
         bars.close()
         logging.getLogger("parloir").info("serving")

@@ -48,6 +48,9 @@ def add_verbs(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
         "--protocol", choices=("hwu64",), help="hwu64: the folds that --train FILE names, each answered by the others"
     )
     one.add_argument("--language", choices=("fr", "en"), default="en", help="the language of the files (default: en)")
+    one.add_argument(
+        "--pii", type=Path, metavar="FILE", help="JSON lines with marked personal data, to be found: text and spans"
+    )
 
     one = verb("import", "convert training data of another system")
     one.add_argument("system", choices=("rasa",), help="rasa: training data of Rasa 3")
@@ -154,6 +157,8 @@ def _parse(given: argparse.Namespace, _progress: Progress) -> int:
 def _evaluate(given: argparse.Namespace, progress: Progress) -> int:
     from nlu.evaluation import evaluate, evaluate_folds, read_lines  # noqa: PLC0415
 
+    if given.pii is not None:
+        return _evaluate_personal(given)
     if given.train is None or (given.protocol is None) == (given.test is None):
         raise BadInput("nothing to evaluate", remedy="give --train FILE --test FILE, or --train FILE --protocol hwu64")
     lines = read_lines(given.train)
@@ -170,6 +175,25 @@ def _evaluate(given: argparse.Namespace, progress: Progress) -> int:
             print(f"{name}: " + ", ".join(f"{inner.replace('_', ' ')} {of}" for inner, of in value.items()))
         elif not isinstance(value, list):
             print(f"{name.replace('_', ' ')}: {value}")
+    return DONE
+
+
+def _evaluate_personal(given: argparse.Namespace) -> int:
+    """What is found of marked personal data: by kind exactly and by overlap, and by Presidio's protocol."""
+    from nlu.evaluation import read_text_lines  # noqa: PLC0415
+    from nlu.personal.evaluation import evaluate  # noqa: PLC0415
+
+    if given.train is not None or given.test is not None or given.protocol is not None:
+        raise BadInput("--pii is scored alone", remedy="leave out --train, --test and --protocol")
+    figures = evaluate(read_text_lines(given.pii), language=given.language)
+    if given.json:
+        print(json.dumps(figures))
+        return DONE
+    print(f"sentences: {figures['sentences']}")
+    for way in ("exact", "overlap"):
+        for kind, of in figures[way].items():
+            print(f"{way} {kind}: " + ", ".join(f"{name} {value}" for name, value in of.items()))
+    print("presidio: " + ", ".join(f"{name} {value}" for name, value in figures["presidio"].items()))
     return DONE
 
 

@@ -40,21 +40,23 @@ class Line:
 
 def read_lines(path: Path) -> list[Line]:
     """The examples of a file. Raises `BadInput` with file, line and remedy."""
-    lines = []
+    lines = [_line(path, number, text) for number, text in enumerate(read_text_lines(path), 1) if text.strip()]
+    if not lines:
+        raise BadInput(f"{path} is empty", remedy="give a file of JSON lines, gzip or not")
+    return lines
+
+
+def read_text_lines(path: Path) -> list[str]:
+    """The lines of a file, gzip or not. Raises `BadInput` for one that cannot be read or is no UTF-8."""
     try:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-            for number, text in enumerate(file, 1):
-                if text.strip():
-                    lines.append(_line(path, number, text))
+            return list(file)
     except (OSError, EOFError) as error:
         raise BadInput(
             f"cannot read {path}: {type(error).__name__}", remedy="give a file of JSON lines, gzip or not"
         ) from None
     except UnicodeDecodeError:
         raise BadInput(f"{path} is not UTF-8", remedy="give a file of JSON lines, gzip or not") from None
-    if not lines:
-        raise BadInput(f"{path} is empty", remedy="give a file of JSON lines, gzip or not")
-    return lines
 
 
 def _line(path: Path, number: int, text: str) -> Line:

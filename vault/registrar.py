@@ -33,6 +33,8 @@ from vault.subject import DataSubject
 
 ATTEMPTS_MAX = 8
 ACCESSES_AT_ONCE = 200
+STALE_MODEL_DAYS = 30
+DAY_US = 86_400_000_000
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +66,12 @@ class Registrar:
         conversations: Conversations,
         mapper: SealingMapper,
         *,
+        stale_model_days: int = STALE_MODEL_DAYS,
         clock: Callable[[], int] = now_us,
     ) -> None:
+        """`stale_model_days`: how long a model may answer after somebody it learnt from does not agree any more."""
         self._keys = keys
+        self._stale_us = stale_model_days * DAY_US
         self._register = register
         self._conversations = conversations
         self._mapper = mapper
@@ -192,7 +197,13 @@ class Registrar:
             except PartitionStopped as error:
                 stopped[number] = error
         self.finish_pending()
+        self.end_models()
         return stopped
+
+    def end_models(self) -> None:
+        """Destroys the keys of models whose time is over."""
+        for model in self._keys.end_stale_models(self._clock() - self._stale_us):
+            log.warning("model ended", extra={"model": str(model)})
 
     def _changes(self, stored: Any) -> list[Change]:
         """What an accepted register event means for the grants."""
