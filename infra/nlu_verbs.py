@@ -6,7 +6,7 @@ import argparse
 import datetime
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,18 @@ def add_verbs(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
     one.add_argument(
         "folder", type=Path, metavar="FOLDER", help="the assistant: the folder that holds nlu/fr.yaml, nlu/en.yaml"
     )
-    one.add_argument("-o", "--output", type=Path, metavar="FILE", help=f"the model file (default: FOLDER/{MODEL})")
+    one.add_argument(
+        "--from-log",
+        action="store_true",
+        help="and what people said who agree to improvement, as reviewers confirmed it; the model is sealed in this home",
+    )
+    one.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help=f"the model file (default: FOLDER/{MODEL}; with --from-log the home's)",
+    )
     one.add_argument(
         "--made-at",
         metavar="TIME",
@@ -106,7 +117,7 @@ def _train(given: argparse.Namespace, progress: Progress) -> int:
     training = usable(given.folder)
     understanding, metrics = Understanding.train(training, plugs(), progress)
     path = given.output or given.folder / MODEL
-    digest = understanding.save(path, trained_on=training.digest(), made_at=_time(given.made_at), metrics=metrics)
+    digest = understanding.save(path, trained_on=training.digest(), made_at=time_or_now(given.made_at), metrics=metrics)
     told = {
         "model": str(path),
         "digest": digest,
@@ -134,13 +145,24 @@ def _parse(given: argparse.Namespace, _progress: Progress) -> int:
     from nlu.understanding import Understanding  # noqa: PLC0415
 
     understanding, model = Understanding.load(given.model, plugs())
-    texts = [line.rstrip("\n") for line in sys.stdin] if given.text == "-" else [given.text]
+    texts = texts_of(given)
     now = datetime.datetime.now(datetime.UTC)
     answers = understanding.parse(texts, now, given.zone, [given.language] * len(texts))
-    for text, answer in zip(texts, answers, strict=True):
-        told = answer.as_json(text)
-        if given.json:
-            line = json.dumps({**told, "model": model.digest}, ensure_ascii=False)
+    told = [answer.as_json(text) for text, answer in zip(texts, answers, strict=True)]
+    print_understood(told, model.digest, as_json=given.json)
+    return DONE
+
+
+def texts_of(given: argparse.Namespace) -> list[str]:
+    """The messages that `parse` is asked about."""
+    return [line.rstrip("\n") for line in sys.stdin] if given.text == "-" else [given.text]
+
+
+def print_understood(answers: Sequence[Json], model: str, *, as_json: bool) -> None:
+    """Prints what was understood of each text, as `Understood.as_json` tells it."""
+    for told in answers:
+        if as_json:
+            line = json.dumps({**told, "model": model}, ensure_ascii=False)
             print(line.encode("utf-8", "replace").decode())
             continue
         print(f"{told['language']} ({told['language_score']:.2f}), {told['decision']}")
@@ -151,7 +173,6 @@ def _parse(given: argparse.Namespace, _progress: Progress) -> int:
                 value = "" if span["value"] is None else f" = {span['value']}"
                 shown = f"  {kind} [{span['start']}, {span['end']}) {span['type']} {span['text']!r}{value}"
                 print(shown.encode("utf-8", "replace").decode())
-    return DONE
 
 
 def _evaluate(given: argparse.Namespace, progress: Progress) -> int:
@@ -218,7 +239,8 @@ def _import(given: argparse.Namespace, _progress: Progress) -> int:
     return DONE
 
 
-def _time(given: str | None) -> str:
+def time_or_now(given: str | None) -> str:
+    """A time as it is written into a model: the given one, or now, UTC. Raises `BadInput`."""
     if given is None:
         return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:
