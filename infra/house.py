@@ -10,8 +10,9 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -40,6 +41,9 @@ from vault.logs.sqlite import SqliteLog
 from vault.mapper import SealingMapper
 from vault.register import Register, RegisterPartition
 from vault.registrar import Registrar
+
+if TYPE_CHECKING:
+    from nlu.in_service import InService
 
 DAY_MS = 86_400_000
 
@@ -101,7 +105,13 @@ class House:
         self._closing.callback(self.register.close)
         self.mapper = SealingMapper()
         self.mapper.use(self.keys)
-        self.registrar = Registrar(self.keys, self.register, self.conversations, self.mapper)
+        self.registrar = Registrar(
+            self.keys,
+            self.register,
+            self.conversations,
+            self.mapper,
+            stale_model_days=settings.stale_model_days,
+        )
         self.intake = Intake(
             self.conversations,
             self.keys,
@@ -191,6 +201,21 @@ class House:
         """Records an operator's decision to go on without one record; holds from the next start."""
         offsets = self.passed_over(log, partition) | {offset}
         self.keys.set_meta(f"passed_over/{log}/{partition}", " ".join(map(str, sorted(offsets))))
+
+    # Understanding
+
+    @property
+    def model_path(self) -> Path:
+        """Where the model of understanding is, or will be."""
+        given = self.settings.model
+        return Path(given).expanduser().absolute() if given else self._path("model.parloir")
+
+    @cached_property
+    def model(self) -> InService:
+        """The model of understanding. Raises `BadInput` where there is none and `StartRefused` for one that is unfit."""
+        from infra.nlu_part import open_model  # noqa: PLC0415 - only what understands needs numpy and scipy
+
+        return open_model(self)
 
     # Projections
 

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infra.control import Server
 from infra.house import House
@@ -18,24 +18,32 @@ from projections.upkeep import Upkeep
 from vault.errors import BadInput
 from vault.registrar import RegistrarWorker
 
+if TYPE_CHECKING:
+    from infra.nlu_part import NluPart
+
 log = logging.getLogger(__name__)
 
-PARTS = ("registrar", "projections")
+PARTS = ("registrar", "projections", "nlu")
 """The parts that this version can run."""
-PLANNED = ("gateway", "nlu", "bot", "caller", "desk")
+ANSWERING = frozenset({"nlu"})
+"""The parts that run where an assistant is set."""
+PLANNED = ("gateway", "bot", "caller", "desk")
 
 Json = dict[str, Any]
 Progress = Callable[[str, int, int], None]
 
 
-def parts(only: str | None, worker: str | None = None) -> set[str]:
-    """The parts that `--only` names. Raises `BadInput` for one that this version does not have, or a worker does not run."""
+def parts(only: str | None, worker: str | None = None, *, assistant: str = "", model: str = "") -> set[str]:
+    """The parts that `--only` names, or all; without an assistant, all but those that answer, and a `model` is one to understand by.
+
+    Raises `BadInput` for one that this version does not have, or a worker does not run.
+    """
     if worker and (only or "projections") != "projections":
         raise BadInput("a worker runs the projections only", remedy="leave out --only")
     if worker:
         return {"projections"}
     if not only:
-        return set(PARTS)
+        return {part for part in PARTS if assistant or part not in ANSWERING or (part == "nlu" and model)}
     wanted = {name.strip() for name in only.split(",") if name.strip()}
     for name in sorted(wanted - set(PARTS)):
         known = "is not in this version yet" if name in PLANNED else "is unknown"
@@ -46,7 +54,8 @@ def parts(only: str | None, worker: str | None = None) -> set[str]:
 class Serving:
     """A house being served: its followers run, its socket answers."""
 
-    def __init__(self, house: House, wanted: set[str]) -> None:
+    def __init__(self, house: House, wanted: set[str], progress: Progress = lambda what, done, total: None) -> None:
+        """`progress` hears of what takes long before anything is served: training at the first start."""
         self.house = house
         self.requests = 0
         self._registrar = RegistrarWorker(house.registrar, every_ms=house.settings.registrar_retry_ms)
@@ -57,6 +66,12 @@ class Serving:
             house.projector.start()
             self._upkeep = Upkeep(house.projector, house.upkeep_limits())
             self._upkeep.start()
+        self._nlu: NluPart | None = None
+        if "nlu" in wanted:
+            from infra.nlu_part import NluPart  # noqa: PLC0415 - only what understands needs numpy and scipy
+
+            self._nlu = NluPart(house, progress)
+            self._nlu.start()
         self._server = Server(house.folder, self._answer)
 
     def _answer(self, verb: str, arguments: Json, progress: Progress) -> Json:
@@ -72,6 +87,8 @@ class Serving:
 
     def close(self) -> None:
         self._server.close()
+        if self._nlu is not None:
+            self._nlu.close()
         self._registrar.close()
         if self._upkeep is not None:
             self._upkeep.close()
