@@ -44,8 +44,8 @@ class Message:
     text: str
     at_us: int
     locale: str | None = None
-    payload: str | None = None
     and_then: Callable[[InteractionId, SubjectId], Sequence[ConversationEvent]] | None = None
+    payload: str | None = None
 
 
 class Receipt(NamedTuple):
