@@ -111,6 +111,46 @@ class Settings:
         high=3_600_000,
     )
 
+    # The gateway
+    gateway_host: str = _of(
+        "127.0.0.1", "address", "where the gateway listens; put TLS in front of any other than loopback"
+    )
+    gateway_port: int = _of(8420, "port", "where the gateway listens; 0 for a free one", high=65_535)
+    gateway_origin: str = _of(
+        "",
+        "origins, separated by spaces",
+        "where browsers find the chat, the first is told; none for the address it listens on",
+    )
+    gateway_sites: str = _of("", "origins, separated by spaces", "sites whose pages may embed the chat")
+    gateway_burst_messages: int = _of(20, "messages", "most that one sender writes at once", low=1, high=100_000)
+    gateway_minute_messages: int = _of(
+        30, "messages", "most that one sender writes a minute after that", low=1, high=1_000_000
+    )
+    gateway_waiting_messages: int = _of(
+        5_000, "messages", "most that wait to be taken in; more are told to come again", low=1, high=1_000_000
+    )
+    gateway_connections: int = _of(10_000, "connections", "most that are open at once", low=1, high=1_000_000)
+    gateway_body_bytes_max: int = _of(
+        131_072, "bytes", "longest body of a request, and longest frame", low=1_024, high=16_777_216
+    )
+    gateway_body_ms: int = _of(
+        10_000,
+        "milliseconds",
+        "longest that the headers or the body of a request take to arrive",
+        low=100,
+        high=600_000,
+    )
+    gateway_reply_ms: int = _of(
+        10_000, "milliseconds", "longest that a request over REST waits for its replies", low=100, high=600_000
+    )
+    gateway_replay_messages: int = _of(
+        200, "messages", "most that are shown again to who resumes a conversation", low=1, high=10_000
+    )
+    gateway_replay_records: int = _of(
+        65_536, "records", "most that are read back from a partition for who resumes a conversation", low=1
+    )
+    gateway_token_hours: int = _of(24, "hours", "how long a conversation on the web can be resumed", low=1, high=8_760)
+
     # Projection and analysts
     projection_batch_events: int = _of(
         30_000, "events", "most events, about, that one transaction of the projection stores", low=1, high=1_000_000

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from bot.channels.channel import Listener, Said, Spoken
@@ -19,7 +19,6 @@ from vault.errors import PartitionStopped, Unavailable, VaultError
 from vault.fold import ERASED_TOPIC
 from vault.ids import partition_of
 from vault.interaction import Answered, Delivered, MessageSent, Received, companion_id
-from vault.keys import SERVICE
 from vault.mapper import Closed, SealingMapper
 from vault.seal import Packed, person_of, stored
 
@@ -29,6 +28,7 @@ RETRY_S = 0.5
 
 log = logging.getLogger(__name__)
 
+SERVICE = "service"
 _SPOKEN = frozenset({Answered.TOPIC, MessageSent.TOPIC})
 Call = Callable[[Sequence[Callable[[], None]]], None]
 """Has functions called in the event loop, in order."""
@@ -36,13 +36,20 @@ Call = Callable[[Sequence[Callable[[], None]]], None]
 
 @dataclass
 class History:
-    """What was said by and to one person since some offset, in order, and the ids of what was delivered of it."""
+    """What was said by and to one person since some offset, in order."""
 
     items: list[Said | Spoken] = field(default_factory=list)
     delivered: set[UUID] = field(default_factory=set)
 
-    def is_delivered(self, spoken: Spoken) -> bool:
-        return delivered_id(spoken) in self.delivered
+    def mark(self) -> None:
+        """Says of each reply whether it was delivered, as `delivered` has it."""
+        if self.delivered:
+            self.items = [
+                replace(each, delivered=True)
+                if isinstance(each, Spoken) and delivered_id(each) in self.delivered
+                else each
+                for each in self.items
+            ]
 
 
 def delivered_id(spoken: Spoken) -> UUID:
@@ -162,6 +169,7 @@ class Delivery:
         history, read_to = before
         with post.lock:  # the reader waits meanwhile, for what came since the reading back
             self._read(post.partition, subject, read_to, post.next_offset, history)
+            history.mark()
             if begin is not None:
                 self._call([lambda: begin(history)])
             else:
@@ -169,7 +177,9 @@ class Delivery:
             if post.partition.fold.erased.get(subject.bytes) is not None:
                 self._call([listener.erased])
                 return
-            post.listeners.setdefault(subject.bytes, []).append(listener)
+            to = post.listeners.setdefault(subject.bytes, [])
+            if listener not in to:
+                to.append(listener)
 
     def leave(self, subject: UUID, listener: Listener) -> None:
         """Tells the listener nothing any more."""
@@ -190,13 +200,13 @@ class Delivery:
         if post.partition.recent(start, 1) is not None:
             self._read(post.partition, subject, start, end, history)
         else:
-            with self._reading_back:  # one at a time, so that many who come back do not take the machine from who is here
+            with (
+                self._reading_back
+            ):  # one at a time, so that many who come back do not take the machine from who is here
                 self._read(post.partition, subject, start, end, history)
         return history, end
 
-    def _read(
-        self, partition: ConversationPartition, subject: UUID, start: int, end: int, into: History
-    ) -> None:
+    def _read(self, partition: ConversationPartition, subject: UUID, start: int, end: int, into: History) -> None:
         for offset, place, packed in _events_of(partition, subject, start, end):
             if packed[2] == Delivered.TOPIC:
                 into.delivered.add(stored(packed).originator_id)  # type: ignore[arg-type]

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from typing import TypeVar
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import UUID
 
 from bot.channels.channel import Spoken
@@ -94,7 +94,7 @@ class Evidence:
         except LimitExceeded as error:
             log.error("evidence lost", extra={"reason": str(error)})
 
-    def _record_deliveries(self, batch: Sequence[tuple[Spoken, str]]) -> Sequence[None | Exception]:
+    def _record_deliveries(self, batch: Sequence[tuple[Spoken, str]]) -> Sequence[Exception | None]:
         left = list(batch)
         for _ in range(ATTEMPTS_MAX):
             try:
@@ -145,19 +145,17 @@ class Evidence:
             if judged.verdict is Verdict.STALE
         ]
 
-    def _record_notices(self, batch: Sequence[_Shown]) -> Sequence[None | Exception]:
+    def _record_notices(self, batch: Sequence[_Shown]) -> Sequence[Exception | None]:
         return [self._record_notice(shown) for shown in batch]
 
-    def _record_notice(self, shown: _Shown) -> None | Exception:
+    def _record_notice(self, shown: _Shown) -> Exception | None:
         try:
             person = self._keys.person(shown.subject)
             if person is None:
                 return None
             known = self._register.subject(person.case)
             if known is None or shown.version not in known.notices:
-                self._registrar.show_notice(
-                    shown.subject, notice_version=shown.version, language=shown.language
-                )
+                self._registrar.show_notice(shown.subject, notice_version=shown.version, language=shown.language)
         except VaultError as error:
             self._known.pop((shown.subject, shown.version), None)  # so that the next message tries again
             return error

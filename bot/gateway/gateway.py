@@ -16,7 +16,7 @@ from uuid import UUID
 
 from bot.channels.channel import Incoming, Listener, Outcome, Spoken, Taken
 from bot.gateway.delivery import Delivery, History
-from bot.gateway.evidence import Evidence
+from bot.gateway.evidence import DELIVERED, Evidence
 from bot.gateway.lane import Lane
 from bot.gateway.limits import GatewayLimits
 from bot.gateway.rate import Rate
@@ -179,9 +179,7 @@ class Gateway:
         """Tells the listener what was said from offset `since` on, and what comes."""
         await self._look(self._delivery.listen, subject, listener, since)
 
-    async def replay(
-        self, subject: UUID, listener: Listener, since: int, begin: Callable[[History], None]
-    ) -> None:
+    async def replay(self, subject: UUID, listener: Listener, since: int, begin: Callable[[History], None]) -> None:
         """Calls `begin` once with what was said by and to the person from offset `since` on; the listener is told what comes after."""
         await self._look(self._delivery.replay, subject, listener, since, begin)
 
@@ -189,10 +187,11 @@ class Gateway:
         """Tells the listener nothing any more."""
         self._delivery.leave(subject, listener)
 
-    def delivered(self, spoken: Spoken, outcome: str = "delivered") -> None:
+    def delivered(self, spoken: Spoken, outcome: str = DELIVERED) -> None:
         """The channel took it: that is recorded, and so is the notice if one of the replies told it."""
-        self._evidence.delivered(spoken, outcome)
-        if spoken.notice:
+        if not spoken.delivered:
+            self._evidence.delivered(spoken, outcome)
+        if spoken.notice and outcome == DELIVERED:
             self.notice_shown(spoken.subject, spoken.notice, "")
 
     def notice_shown(self, subject: UUID, version: str, language: str) -> None:
