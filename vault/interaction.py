@@ -124,6 +124,7 @@ class TimerSet(Companion):
     due_at_us: int
     flow: str
     slots: str
+    language: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
