@@ -11,7 +11,6 @@ import { fill, language, LANGUAGES, say, speak } from "./words.js";
 const KEPT = "parloir";
 const BACK_MS = 3_000; // how long it is said that the connection is back
 const CONNECTING_MS = 700; // a connection that takes longer is worth a word
-const QUIET_MS = 500; // how long what is shown again is not read aloud
 const LEFT = 200; // from so few characters left on, they are counted
 
 const element = (id) => document.getElementById(id);
@@ -54,6 +53,7 @@ const messages = new Messages({
   log: element("log"),
   list: element("list"),
   typing: element("typing"),
+  earlier: element("earlier"),
   newer: element("newer"),
   choose: ({ title, payload }) => {
     utter({ type: "choose", payload, text: title });
@@ -71,7 +71,7 @@ const connection = new Connection({
 /** Says a frame, under an id of its own. */
 function utter(frame) {
   const id = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  element("hint").hidden = true;
+  element("start").hidden = true;
   messages.own({ ...frame, id }, { pending: true });
   if (!connection.say({ ...frame, id })) messages.refused(id);
 }
@@ -82,12 +82,10 @@ const HEARD = {
   welcome(frame) {
     if (token && !frame.resumed && !messages.empty) messages.line(say("not_resumed"));
     if (!frame.resumed) last = 0;
-    else if (messages.empty) {
-      messages.quiet(true);
-      setTimeout(() => messages.quiet(false), QUIET_MS);
-    }
+    else if (messages.empty) messages.hush(); // all of it comes again
     token = frame.token;
     speaks = frame.assistant.speak ?? {};
+    element("menu").replaceChildren(...(frame.assistant.menu ?? []).map((button) => messages.choice(button)));
     element("name").textContent = frame.assistant.name;
     element("reference").textContent = frame.conversation ?? "";
     offerLanguages(frame.assistant.languages.filter((tag) => LANGUAGES.includes(tag)));
@@ -124,7 +122,7 @@ function hear(frame) {
 function fresh({ number }) {
   if (number <= last) return false;
   last = number;
-  element("hint").hidden = true;
+  element("start").hidden = true;
   return true;
 }
 
@@ -172,7 +170,6 @@ function tellNotice({ version, paragraphs, url }) {
   element("notice").hidden = false;
   element("begin").onclick = () => {
     notice = version;
-    connection.tell({ type: "notice", version });
     keep();
     open(true);
     rest();
@@ -187,7 +184,7 @@ function open(isOpen) {
   for (const id of ["composer", "footer"]) element(id).hidden = !isOpen;
   document.body.classList.remove("over");
   element("over").hidden = true;
-  element("hint").hidden = !isOpen || !messages.empty;
+  element("start").hidden = !isOpen || !messages.empty;
   if (isOpen && !messages.empty) messages.toEnd();
 }
 
@@ -257,8 +254,7 @@ element("end").addEventListener("click", () => element("ending").showModal());
 element("end-no").addEventListener("click", () => element("ending").close());
 element("end-yes").addEventListener("click", () => {
   element("ending").close();
-  connection.tell({ type: "end" });
-  connection.close();
+  connection.end();
   HEARD.closed({ reason: "ended" });
 });
 

@@ -5,8 +5,9 @@
 
 const WELCOME_MS = 8_000; // to wait for a connection to say welcome
 const ACCEPTED_MS = 10_000; // to wait for a message to be accepted, before the connection is taken to be dead
-const WAIT_MS = 500;
+const WAIT_MS = 500; // before the first try to connect again
 const WAIT_MAX_MS = 30_000;
+const STEADY_MS = 30_000; // a connection that held so long was a good one
 const WAITING_MAX = 50; // messages that wait to be accepted
 
 /** A WebSocket. `on.message(frame)` for each message, `on.lost()` when it ends, whyever. */
@@ -15,7 +16,8 @@ function socket(hello, on) {
   line.onopen = () => line.send(JSON.stringify(hello));
   line.onmessage = (event) => on.message(JSON.parse(event.data));
   line.onclose = () => on.lost();
-  return { send: (frame) => line.send(JSON.stringify(frame)), close: () => line.close() };
+  const send = (frame) => line.send(JSON.stringify(frame));
+  return { send, end: () => send({ type: "end" }), close: () => line.close() };
 }
 
 /** The same over POST. Messages go one after the other, so that they arrive in the order they were said. */
@@ -24,9 +26,10 @@ function stream(hello, on) {
   let token = hello.token;
   let turn = Promise.resolve();
 
-  function post(path, body, headers = {}) {
-    const asked = { method: "POST", signal: cut.signal, cache: "no-store", credentials: "omit", body: JSON.stringify(body) };
-    return fetch(path, { ...asked, headers: { "Content-Type": "application/json", ...headers } });
+  function post(path, body, more = {}) {
+    const headers = { "Content-Type": "application/json", ...(more.authorized && { Authorization: `Bearer ${token}` }) };
+    const asked = { method: "POST", cache: "no-store", credentials: "omit", signal: cut.signal, ...more };
+    return fetch(path, { ...asked, headers, body: JSON.stringify(body) });
   }
 
   function hear(frame) {
@@ -54,9 +57,10 @@ function stream(hello, on) {
   }
 
   async function say(frame) {
-    const answer = await post("/chat/send", frame, { Authorization: `Bearer ${token}` });
-    if (answer.status >= 500) throw new Error("not accepted");
-    hear(await answer.json());
+    const answer = await post("/chat/send", frame, { authorized: true });
+    const heard = answer.ok || answer.status === 429 ? await answer.json() : {};
+    if (!heard.type) throw new Error("neither accepted nor refused");
+    hear(heard);
   }
 
   const lost = () => cut.signal.aborted || on.lost();
@@ -65,6 +69,8 @@ function stream(hello, on) {
     send: (frame) => {
       turn = turn.then(() => cut.signal.aborted || say(frame)).catch(lost);
     },
+    // Goes out even while the page is being left.
+    end: () => post("/chat/send", { type: "end" }, { authorized: true, keepalive: true, signal: null }).catch(() => {}),
     close: () => cut.abort(),
   };
 }
@@ -82,6 +88,7 @@ export class Connection {
   #waiting = new Map(); // frames by id, in the order they were said
   #tries = 0;
   #welcomed = false;
+  #since = 0; // when it was welcomed
   #closed = true;
   #timer = 0;
   #watch = 0;
@@ -115,9 +122,10 @@ export class Connection {
     return true;
   }
 
-  /** Tells something that nobody waits for: now or never. */
-  tell(frame) {
-    if (this.#welcomed) this.#line.send(frame);
+  /** Ends the conversation, for good. */
+  end() {
+    if (this.#welcomed) this.#line.end();
+    this.close();
   }
 
   close() {
@@ -142,7 +150,7 @@ export class Connection {
   #hear(frame) {
     if (frame.type === "welcome") {
       this.#welcomed = true;
-      this.#tries = 0;
+      this.#since = Date.now();
       clearTimeout(this.#timer);
       this.#on.message(frame);
       this.#on.state("open");
@@ -155,7 +163,10 @@ export class Connection {
       this.close();
     }
     // Accepted, or refused for good: it is not said again.
-    if (frame.id && this.#waiting.delete(frame.id)) this.#expect();
+    if (frame.id && this.#waiting.delete(frame.id)) {
+      this.#tries = 0;
+      this.#expect();
+    }
     this.#on.message(frame);
   }
 
@@ -168,6 +179,7 @@ export class Connection {
   #lost() {
     if (this.#closed) return;
     if (!this.#welcomed) this.#way = (this.#way + 1) % WAYS.length; // something between may let only the other one through
+    if (this.#welcomed && Date.now() - this.#since > STEADY_MS) this.#tries = 0;
     this.#drop();
     this.#on.state("waiting");
     // Twice as long each time, by chance up to half less: a thousand pages do not come back in the same moment.

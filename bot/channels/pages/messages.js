@@ -1,10 +1,13 @@
 // The list of what was said. Words are put in as text, never as HTML, so that nothing in them is ever run; an address is a link only
 // where it is a page, a mail address or a telephone number.
 
-import { say } from "./words.js";
+import { fill, say } from "./words.js";
 
 const LINKS = new Set(["https:", "http:", "mailto:", "tel:"]);
 const NEAR_PX = 80; // so close to the end counts as being there
+const SHOWN_MAX = 200; // messages in the page; a long conversation stays as quick as a short one
+const BLOCK = 50; // messages that are put away, or back, at once
+const HUSH_MS = 500;
 const TYPING_MS = 20_000; // the longest that the sign stays without a reply
 
 function make(tag, className, text) {
@@ -51,7 +54,9 @@ export class Messages {
   #log;
   #list;
   #typing;
+  #earlier;
   #newer;
+  #away = []; // items that came before those in the page
   #choose;
   #again;
   #pending = new Map(); // own messages that are not accepted yet, by id: what shows them and the frame that says them
@@ -59,19 +64,21 @@ export class Messages {
   #offered = null; // the choices that can still be pressed
   #following = true; // whether the end is looked at, and stays so as more comes in
   #timer = 0;
+  #hushed = 0;
 
   /** `choose(button)` when a choice is pressed, `again(frame)` when one that was refused is to be sent again. */
-  constructor({ log, list, typing, newer, choose, again }) {
+  constructor({ log, list, typing, earlier, newer, choose, again }) {
     this.#log = log;
     this.#list = list;
     this.#typing = typing;
+    this.#earlier = earlier;
     this.#newer = newer;
     this.#choose = choose;
     this.#again = again;
     newer.addEventListener("click", () => this.toEnd());
+    earlier.addEventListener("click", () => this.#back());
     log.addEventListener("scroll", () => this.#scrolled(), { passive: true });
-    // What is off the screen is not laid out until it is near, and then turns out higher or lower than was thought; a keyboard opens,
-    // the window changes: who was at the end stays there.
+    // A keyboard opens, the window changes: who was at the end stays there.
     const resized = new ResizeObserver(() => this.#following && this.toEnd());
     resized.observe(log);
     resized.observe(list);
@@ -136,6 +143,7 @@ export class Messages {
 
   /** A line of the service itself: neither the person nor the assistant. */
   line(text) {
+    if (this.#list.lastElementChild?.matches(".line") && this.#list.lastElementChild.textContent === text) return;
     const item = make("li", "line");
     item.append(spoken(text));
     this.#add(item);
@@ -154,12 +162,25 @@ export class Messages {
     this.#offered = null;
   }
 
-  /** While what was missed comes in again, nobody wants all of it read aloud. */
-  quiet(on) {
-    this.#log.setAttribute("aria-live", on ? "off" : "polite");
+  /** A button that says something for the person. */
+  choice({ title, payload }) {
+    const button = make("button", "choice", title);
+    button.type = "button";
+    button.dir = "auto";
+    button.addEventListener("click", () => this.#choose({ title, payload }));
+    return button;
+  }
+
+  /** What is shown again now is not read aloud. */
+  hush() {
+    this.#log.setAttribute("aria-live", "off");
+    clearTimeout(this.#hushed);
+    this.#hushed = setTimeout(() => this.#log.setAttribute("aria-live", "polite"), HUSH_MS);
   }
 
   clear() {
+    this.#away = [];
+    this.#earlier.hidden = true;
     this.#list.replaceChildren();
     this.#pending.clear();
     this.#own.clear();
@@ -187,13 +208,7 @@ export class Messages {
     group.setAttribute("role", "group");
     group.setAttribute("aria-label", say("choices"));
     group.dataset.label = "choices";
-    for (const { title, payload } of buttons) {
-      const button = make("button", "choice", title);
-      button.type = "button";
-      button.dir = "auto";
-      button.addEventListener("click", () => this.#choose({ title, payload }));
-      group.append(button);
-    }
+    group.append(...buttons.map((button) => this.choice(button)));
     this.#offered = group;
     return group;
   }
@@ -211,7 +226,30 @@ export class Messages {
 
   #add(item, { follow = false } = {}) {
     this.#list.append(item);
-    if (this.#following || follow) this.toEnd();
-    else this.#newer.hidden = false;
+    if (this.#following || follow) {
+      // Not while somebody reads further up: what is read would move away.
+      if (this.#list.childElementCount > SHOWN_MAX + BLOCK) this.#putAway();
+      this.toEnd();
+    } else this.#newer.hidden = false;
+  }
+
+  #putAway() {
+    const oldest = [...this.#list.children].slice(0, this.#list.childElementCount - SHOWN_MAX);
+    for (const each of oldest) each.remove();
+    this.#away.push(...oldest);
+    this.#earlier.hidden = false;
+  }
+
+  /** Puts the newest of what was put away back, and leaves what is read where it is. */
+  #back() {
+    this.#following = false;
+    const block = this.#away.splice(-BLOCK);
+    const below = this.#log.scrollHeight - this.#log.scrollTop;
+    for (const each of block) fill(each); // the language may be another by now
+    this.hush();
+    this.#list.prepend(...block);
+    this.#earlier.hidden = this.#away.length === 0;
+    this.#log.scrollTop = this.#log.scrollHeight - below;
+    if (this.#earlier.hidden) this.#log.focus();
   }
 }

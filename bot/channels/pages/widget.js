@@ -39,7 +39,7 @@
     button, iframe { position: fixed; z-index: 2147483000; ${side}: 20px; border: 0; margin: 0; }
     button { bottom: 20px; width: 60px; height: 60px; padding: 0; border-radius: 50%; cursor: pointer; background: #${colour};
       color: ${writing(colour)}; border: 2px solid transparent; box-shadow: 0 2px 6px rgb(0 0 0 / 20%), 0 8px 24px rgb(0 0 0 / 22%); }
-    button:hover { filter: brightness(1.08); }
+    @media (hover: hover) { button:hover { filter: brightness(1.08); } }
     button:focus-visible { outline: 3px solid ${writing(colour)}; outline-offset: -7px; box-shadow: 0 0 0 4px #${colour}; }
     svg { display: block; width: 28px; height: 28px; margin: auto; }
     [hidden] { display: none !important; }
