@@ -473,7 +473,7 @@ def _plain(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def _serve(settings: Settings, given: argparse.Namespace) -> int:
-    wanted = serve.parts(given.only, worker=given.worker)
+    wanted = serve.parts(given.only, worker=given.worker, assistant=settings.assistant)
     if given.worker and (given.demo or given.kafka or given.new_claims):
         raise BadInput(
             "a worker only projects", remedy="give --demo, --kafka and --new-claims to the home's main process"
@@ -491,14 +491,14 @@ def _serve(settings: Settings, given: argparse.Namespace) -> int:
         serve.tune_garbage_collection()
         if given.demo:
             load_demo(house, bars)
-        serving = serve.Serving(house, wanted)
+        serving = serve.Serving(house, wanted, demo=given.demo)
         closing.callback(serving.close)
         bars.close()
         logging.getLogger("parloir").info("serving")
         if given.worker:
             print(f"Parloir projects for {settings.home}, as worker {given.worker}. Ctrl-C stops it.", flush=True)
         else:
-            print(what_next(settings, demo=given.demo), flush=True)
+            print(what_next(settings, demo=given.demo, chat=serving.gateway), flush=True)
         name = serve.wait_for_signal(or_end_of_input=given.until_input_ends)
         say.print(f"parloir: stopping ({name})")
     say.print("parloir: stopped")

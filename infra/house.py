@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +19,10 @@ from uuid import UUID
 from eventsourcing.persistence import InfrastructureFactory
 from eventsourcing.utils import Environment
 
+from bot.assistant import Assistant
+from bot.check import checked
 from infra import workers
+from infra.bot_verbs import folder_of
 from infra.home import Home, Identity
 from infra.settings import Settings
 from infra.workers import Workers
@@ -191,6 +195,11 @@ class House:
         """Records an operator's decision to go on without one record; holds from the next start."""
         offsets = self.passed_over(log, partition) | {offset}
         self.keys.set_meta(f"passed_over/{log}/{partition}", " ".join(map(str, sorted(offsets))))
+
+    @cached_property
+    def assistant(self) -> Assistant:
+        """The assistant that is set. Raises `FilesRefused` with what is wrong in its files."""
+        return checked(folder_of(self.settings.assistant))[0]
 
     # Projections
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from infra.control import Server
+from infra.gateway_part import GatewayPart
 from infra.house import House
 from infra.verbs import VERBS
 from projections.upkeep import Upkeep
@@ -20,33 +21,41 @@ from vault.registrar import RegistrarWorker
 
 log = logging.getLogger(__name__)
 
-PARTS = ("registrar", "projections")
+PARTS = ("registrar", "projections", "gateway")
 """The parts that this version can run."""
-PLANNED = ("gateway", "nlu", "bot", "caller", "desk")
+ANSWERING = frozenset({"gateway"})
+"""The parts that run where an assistant is set."""
+PLANNED = ("nlu", "bot", "caller", "desk")
 
 Json = dict[str, Any]
 Progress = Callable[[str, int, int], None]
 
 
-def parts(only: str | None, worker: str | None = None) -> set[str]:
-    """The parts that `--only` names. Raises `BadInput` for one that this version does not have, or a worker does not run."""
+def parts(only: str | None, worker: str | None = None, *, assistant: str = "") -> set[str]:
+    """The parts that `--only` names, or all; without an assistant, all but those that answer.
+
+    Raises `BadInput` for one that this version does not have, or a worker does not run, or nobody could answer in.
+    """
     if worker and (only or "projections") != "projections":
         raise BadInput("a worker runs the projections only", remedy="leave out --only")
     if worker:
         return {"projections"}
     if not only:
-        return set(PARTS)
+        return set(PARTS) - (set() if assistant else ANSWERING)
     wanted = {name.strip() for name in only.split(",") if name.strip()}
     for name in sorted(wanted - set(PARTS)):
         known = "is not in this version yet" if name in PLANNED else "is unknown"
         raise BadInput(f"the part {name} {known}", remedy=f"choose from {', '.join(PARTS)}")
+    if wanted & ANSWERING and not assistant:
+        raise BadInput("no assistant is set that could answer", remedy="set assistant to its folder, or to townhall")
     return wanted
 
 
 class Serving:
     """A house being served: its followers run, its socket answers."""
 
-    def __init__(self, house: House, wanted: set[str]) -> None:
+    def __init__(self, house: House, wanted: set[str], *, demo: bool = False) -> None:
+        """`demo`: the gateway also shows a page of a site that embeds the chat."""
         self.house = house
         self.requests = 0
         self._registrar = RegistrarWorker(house.registrar, every_ms=house.settings.registrar_retry_ms)
@@ -57,6 +66,10 @@ class Serving:
             house.projector.start()
             self._upkeep = Upkeep(house.projector, house.upkeep_limits())
             self._upkeep.start()
+        self.gateway: GatewayPart | None = None
+        if "gateway" in wanted:  # last: whoever writes finds everything else at work
+            self.gateway = GatewayPart(house, house.assistant, demo=demo)
+            self.gateway.start()
         self._server = Server(house.folder, self._answer)
 
     def _answer(self, verb: str, arguments: Json, progress: Progress) -> Json:
@@ -71,6 +84,8 @@ class Serving:
         return VERBS[verb](self.house, arguments, progress)
 
     def close(self) -> None:
+        if self.gateway is not None:
+            self.gateway.close()
         self._server.close()
         self._registrar.close()
         if self._upkeep is not None:

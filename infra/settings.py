@@ -111,7 +111,8 @@ class Settings:
         high=3_600_000,
     )
 
-    # The gateway
+    # The assistant and the gateway
+    assistant: str = _of("", "folder, or name of a shipped one", "the assistant that answers; none for a vault alone")
     gateway_host: str = _of(
         "127.0.0.1", "address", "where the gateway listens; put TLS in front of any other than loopback"
     )

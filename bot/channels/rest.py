@@ -132,7 +132,7 @@ class Rest:
 
     def routes(self) -> Sequence[BaseRoute]:
         # Without pages, which would load scripts from elsewhere.
-        api = FastAPI(title="Parloir", version="1", docs_url=None, redoc_url=None)
+        api = FastAPI(title="Parloir", version="1", servers=[{"url": "/v1"}], docs_url=None, redoc_url=None)
         api.exception_handler(HTTPException)(_http_problem)
         api.post(
             "/messages",
