@@ -10,7 +10,8 @@ Authorization header, never in a URL. Frames of the client, each one JSON object
 
 Frames of the server:
 
-    {"type": "welcome", "token", "resumed": bool, "conversation": reference to quote, "assistant": {"name", "languages"},
+    {"type": "welcome", "token", "resumed": bool, "conversation": reference to quote,
+     "assistant": {"name", "languages", "speak": {language: payload that asks for it}, "menu": [{"title", "payload"}] to begin with},
      "notice": {"version", "paragraphs": [str], "url"}}
     {"type": "accepted", "id"}                             stored; whatever was not accepted may be sent again
     {"type": "typing"}

@@ -83,9 +83,21 @@ def welcome(assistant: Assistant, language: str, token: str, conversation: UUID,
         "token": token,
         "resumed": resumed,
         "conversation": str(conversation),
-        "assistant": {"name": assistant.controller, "languages": list(assistant.languages)},
+        "assistant": {
+            "name": assistant.controller,
+            "languages": list(assistant.languages),
+            "speak": {spoken: f"/{intent}" for intent, spoken in assistant.language_intents.items()},
+            "menu": _menu(assistant, language),
+        },
         "notice": {"version": told.version, "paragraphs": told.paragraphs, "url": f"/notice?language={language}"},
     }
+
+
+def _menu(assistant: Assistant, language: str) -> list[Frame]:
+    """What the assistant offers when it is asked for help, for who does not know what to write."""
+    variants = assistant.replies["system_menu"].variants.get(language, ())
+    buttons = variants[0].buttons if variants else ()
+    return [{"title": each.title({}, language), "payload": each.payload} for each in buttons if each.payload]
 
 
 def replies(spoken: Spoken, after: int) -> list[Frame]:

@@ -66,7 +66,7 @@ class Pages:
         if self._demo:
             # This page stands for one of the town's own site, which has its own policy; it holds nothing that anybody wrote.
             policy = {
-                "content-security-policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-src 'self'"
+                "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; frame-src 'self'"
             }
             pages.append(_served("/", (FOLDER / "host.html").read_bytes(), "text/html; charset=utf-8", policy))
         else:
