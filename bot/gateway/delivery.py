@@ -23,7 +23,7 @@ from vault.mapper import Closed, SealingMapper
 from vault.seal import Packed, person_of, stored
 
 READ_RECORDS = 500
-POLL_MS = 500
+POLL_MS = 200
 RETRY_S = 0.5
 
 log = logging.getLogger(__name__)
