@@ -11,6 +11,7 @@ from bot.outgoing import Field as OutgoingField
 from bot.outgoing import Operation as OutgoingOperation
 from bot.turn import Effect
 from bot.understood import Returned
+from vault.errors import BadInput
 
 OUTCOMES = {Outcome.OK: "done", Outcome.TIMEOUT: "timed_out"}
 """How the dialogue calls an outcome; every other one is `failed`."""
@@ -26,6 +27,20 @@ def client_of(assistant: Assistant, origins: Mapping[str, str] | None = None) ->
         for connector in assistant.connectors.values()
     ]
     return Client([origin for origin, _ in declared], [each for _, operations in declared for each in operations])
+
+
+def origins_of(given: str, assistant: Assistant) -> dict[str, str]:
+    """Connectors and the origins to call them at, from `NAME=ORIGIN`, separated by spaces. Raises `BadInput`."""
+    found: dict[str, str] = {}
+    for each in given.split():
+        name, _, origin = each.partition("=")
+        if name not in assistant.connectors or not origin:
+            known = ", ".join(assistant.connectors)
+            raise BadInput(
+                f"{each!r} names no connector and its origin", remedy=f"write CONNECTOR=ORIGIN; connectors: {known}"
+            )
+        found[name] = origin
+    return found
 
 
 def declaration(connector: Connector, url: str) -> tuple[Origin, list[OutgoingOperation]]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from infra.bot_part import BotPart, CallerPart
 from infra.control import Server
 from infra.gateway_part import GatewayPart
 from infra.house import House
@@ -21,11 +22,11 @@ from vault.registrar import RegistrarWorker
 
 log = logging.getLogger(__name__)
 
-PARTS = ("registrar", "projections", "gateway")
+PARTS = ("registrar", "projections", "gateway", "bot", "caller")
 """The parts that this version can run."""
-ANSWERING = frozenset({"gateway"})
+ANSWERING = frozenset({"gateway", "bot", "caller"})
 """The parts that run where an assistant is set."""
-PLANNED = ("nlu", "bot", "caller", "desk")
+PLANNED = ("nlu", "desk")
 
 Json = dict[str, Any]
 Progress = Callable[[str, int, int], None]
@@ -66,6 +67,11 @@ class Serving:
             house.projector.start()
             self._upkeep = Upkeep(house.projector, house.upkeep_limits())
             self._upkeep.start()
+        self.caller = CallerPart(house, house.assistant) if "caller" in wanted else None
+        self.bot = BotPart(house, house.assistant) if "bot" in wanted else None
+        for part in (self.caller, self.bot):
+            if part is not None:
+                part.start()
         self.gateway: GatewayPart | None = None
         if "gateway" in wanted:  # last: whoever writes finds everything else at work
             self.gateway = GatewayPart(house, house.assistant, demo=demo)
@@ -86,6 +92,9 @@ class Serving:
     def close(self) -> None:
         if self.gateway is not None:
             self.gateway.close()
+        for part in (self.bot, self.caller):
+            if part is not None:
+                part.close()
         self._server.close()
         self._registrar.close()
         if self._upkeep is not None:

@@ -113,6 +113,23 @@ class Settings:
 
     # The assistant and the gateway
     assistant: str = _of("", "folder, or name of a shipped one", "the assistant that answers; none for a vault alone")
+    bot_people_max: int = _of(
+        500_000, "people", "in each partition, most whose conversation is known where it stands", low=1, high=10_000_000
+    )
+    bot_states_mb: int = _of(32, "MB", "of states of conversations that are held in memory, most", low=4, high=65_536)
+    bot_read_back_records: int = _of(
+        2_000_000, "records", "most that a bot which takes a partition over reads back for where people were", low=1_000
+    )
+    caller_origins: str = _of(
+        "", "CONNECTOR=ORIGIN, separated by spaces", "call connectors there instead of where the assistant's file says"
+    )
+    caller_calls_max: int = _of(10_000, "calls", "in each partition, most under way at once", low=1, high=1_000_000)
+    caller_open_max: int = _of(
+        200_000, "effects", "in each partition, most calls and timers that wait at once", low=1, high=10_000_000
+    )
+    caller_retry_ms: int = _of(
+        1_000, "milliseconds", "pause before what could not be recorded is tried again", low=10, high=600_000
+    )
     gateway_host: str = _of(
         "127.0.0.1", "address", "where the gateway listens; put TLS in front of any other than loopback"
     )

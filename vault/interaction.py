@@ -133,6 +133,9 @@ class TimerDue(Companion):
 
     TOPIC: ClassVar[str] = "timer.due.1"
     step: int
+    flow: str
+    slots: str
+    language: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,7 +77,7 @@ def all_there_is(vault: Vault, projector: Projector) -> None:
     append(vault, companion(vault, MessageSent1, first, origin="agent", text="an agent spoke"))
     append(vault, companion(vault, MessageSent, first, origin="agent", replies=[{"text": "an agent speaks"}]))
     append(vault, companion(vault, TimerSet, first, step=2, due_at_us=1, flow="remind", slots="{}", language="en"))
-    append(vault, companion(vault, TimerDue, first, step=2))
+    append(vault, companion(vault, TimerDue, first, step=2, flow="remind", slots="{}", language="en"))
     append(vault, companion(vault, Rated, first, score=5, remark=None))
     append(vault, companion(vault, Corrected, first, field="text", value="other words"))
     append(vault, companion(vault, HandedOver, first, queue="agents", ground="asked for"))
