@@ -65,6 +65,7 @@ export class Messages {
   #following = true; // whether the end is looked at, and stays so as more comes in
   #timer = 0;
   #hushed = 0;
+  #frame = 0;
 
   /** `choose(button)` when a choice is pressed, `again(frame)` when one that was refused is to be sent again. */
   constructor({ log, list, typing, earlier, newer, choose, again }) {
@@ -191,8 +192,12 @@ export class Messages {
 
   toEnd() {
     this.#following = true;
-    this.#log.scrollTop = this.#log.scrollHeight;
     this.#newer.hidden = true;
+    // Once a frame, however much comes in: to scroll, the page is laid out.
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      if (this.#following) this.#log.scrollTop = this.#log.scrollHeight;
+    });
   }
 
   #item(speaker) {
