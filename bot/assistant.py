@@ -190,7 +190,8 @@ class Channel:
 
 @dataclass(frozen=True)
 class Assistant:
-    """`label` names it with a digest of its files, so that a state tells which assistant it was made by."""
+    """`label` names it with a digest of its files, so that a state tells which assistant it was made by. `thresholds` are its own,
+    None where its file leaves it to the model how well a message was understood."""
 
     name: str
     label: str
@@ -204,7 +205,7 @@ class Assistant:
     connectors: Mapping[str, Connector]
     escalation: Escalation
     notice: Notice
-    thresholds: Thresholds
+    thresholds: Thresholds | None
     idle_us: int
     pause_us: int
     controls: Mapping[str, str]

@@ -211,7 +211,8 @@ class _Check:
         assistant = self._assistant
         for step in flow_graph.circles(assistant.flows):
             self._error(step.place, f"the flow {step.flow} runs this one in turn", "let one of them end instead")
-        if assistant.thresholds.unsure > assistant.thresholds.sure:
+        thresholds = assistant.thresholds
+        if thresholds is not None and thresholds.unsure > thresholds.sure:
             self._error(assistant.place, "unsure is above sure", "lower unsure or raise sure")
         for name in assistant.notice.shown_by:
             self._known(name, assistant.channels, "channel", assistant.place)

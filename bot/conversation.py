@@ -113,7 +113,9 @@ def run(conversation: Conversation, assistant: Assistant, understands: Understan
         heard = _heard(id, round(at.timestamp() * 1_000_000), turn, conversation, calls, state, understands)
         decision = decide(state, heard, assistant)
         state = decision.state
-        calls.update({effect.name: (id, effect.step) for effect in decision.effects if effect.kind == "call"})
+        calls.update(
+            {effect.name: (effect.interaction, effect.step) for effect in decision.effects if effect.kind == "call"}
+        )
         differences += [
             f"  {conversation.file}:{turn.line}: {difference}" for difference in _differences(turn, decision, assistant)
         ]
@@ -142,7 +144,7 @@ def _heard(
             given.get("result", {}),
         )
     if "timer" in given:
-        return TimerFired(id, at_us, given["timer"], given.get("slots", {}))
+        return TimerFired(id, at_us, id, 0, given["timer"], given.get("slots", {}))
     if "handed_back" in given:
         return HandedBack(id, at_us)
     language = given.get("language", conversation.language)

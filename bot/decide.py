@@ -34,7 +34,8 @@ def decide(state: State, heard: Heard, assistant: Assistant) -> Decision:
     turn = Turn(assistant, heard, state)
     last_us, state.at_us = state.at_us, max(state.at_us, heard.at_us)
     changed = resume.adopt(state, assistant)
-    state.language = state.language or assistant.languages[0]
+    spoken = heard.language if isinstance(heard, TimerFired) else ""
+    state.language = state.language or (spoken if spoken in assistant.languages else assistant.languages[0])
     if isinstance(heard, Understood):
         state.calls = 0
         language.follow_language(turn, heard, first=not state.noticed)
@@ -50,7 +51,8 @@ def decide(state: State, heard: Heard, assistant: Assistant) -> Decision:
         flow.go_on(turn)
     elif isinstance(heard, Returned):
         flow.returned(turn, heard)
-        turn.replies.clear()
+    elif isinstance(heard, TimerFired):
+        _timer(turn, heard)
     if turn.replies:
         turn.want("deliver", "reply", {"replies": len(turn.replies)})
     turn.state.fit()

@@ -32,9 +32,8 @@ def not_understood(turn: Turn, message: Understood) -> None:
 
 def did_you_mean(turn: Turn, message: Understood) -> bool:
     """Asks which reading of an unsure message is meant; False when there is none worth asking about."""
-    unsure, titled = turn.assistant.thresholds.unsure, turn.assistant.titles
-    likely = [ranked.intent for ranked in message.intents[:10] if ranked.confidence >= unsure]
-    readings = [intent for intent in likely if intent in titled][:READINGS_MAX]
+    titled = turn.assistant.titles
+    readings = [intent for intent in message.likely(turn.assistant.thresholds) if intent in titled][:READINGS_MAX]
     if readings:
         turn.confused = True
         entities = [

@@ -22,6 +22,8 @@ CALLS_MAX = 8
 """Calls without a word from the person in between: more are a flow that goes round by itself."""
 CALL = "call"
 """The result that holds the outcome and status of the last call."""
+FAILED = "failed"
+"""Of a call that failed while an agent had the conversation: said when it is handed back."""
 
 
 def begin(turn: Turn, flow: Flow, entities: Sequence[Entity] = (), slots: Mapping[str, Any] | None = None) -> None:
@@ -49,7 +51,8 @@ def begin_again(turn: Turn, entities: Sequence[Entity]) -> None:
 
 
 def go_on(turn: Turn) -> None:
-    """Performs steps until one waits or nothing is under way. A question that waits is asked again."""
+    """Performs steps until one waits or nothing is under way. A question that waits is asked again; none while an agent has the
+    conversation, whom the person would be answering."""
     for _ in range(STEPS_MAX):
         frame = turn.state.top
         if frame is None:
@@ -59,8 +62,12 @@ def go_on(turn: Turn) -> None:
             _announce_return(turn)
             continue
         step = turn.assistant.flows[frame.flow].steps[frame.step]
+        said = len(turn.replies)
         went = _perform(turn, frame, step)
         if went is None:
+            if turn.state.handed_over and isinstance(step, QUESTIONS):
+                del turn.replies[said:]
+                frame.data = {}
             return
         _move(turn, frame, went)
     turn.say("system_unavailable")
@@ -113,6 +120,8 @@ def returned(turn: Turn, heard: Returned) -> None:
                 frame.step, frame.data = step.next, {}
             elif step.failed is not None:
                 frame.step, frame.data = step.failed, {}
+            elif turn.state.handed_over:
+                frame.data = {FAILED: True}
             else:
                 turn.say("system_unavailable")
                 _end_group(turn, place)
@@ -183,6 +192,10 @@ def _set(turn: Turn, name: str, value: object) -> None:
 def _call(turn: Turn, frame: Frame, step: Call) -> str | None:
     if "key" in frame.data:
         return None
+    if FAILED in frame.data:
+        turn.say("system_unavailable")
+        _end_group(turn, len(turn.state.frames) - 1)
+        return END
     turn.state.calls += 1
     arguments = {name: turn.value(expression) for name, expression in step.arguments.items()}
     given = {name: value for name, value in arguments.items() if value is not None}
@@ -216,7 +229,11 @@ def _timer(turn: Turn, step: Timer) -> None:
         due = moment.replace(tzinfo=moment.tzinfo or ZoneInfo(turn.assistant.zone)) - after
     if due > turn.now:
         slots = {name: turn.state.slots[name] for name in step.keep if name in turn.state.slots}
-        turn.want("timer", step.flow, {"at_us": round(due.timestamp() * 1_000_000), "slots": slots})
+        turn.want(
+            "timer",
+            step.flow,
+            {"at_us": round(due.timestamp() * 1_000_000), "slots": slots, "language": turn.state.language},
+        )
 
 
 def _move(turn: Turn, frame: Frame, went: str) -> None:

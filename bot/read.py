@@ -94,7 +94,6 @@ class _Reading:
 
     def _put_together(self, head: Document, flows: list[Document], replies: list[Document]) -> Assistant:
         given = head.value
-        understanding = given.get("understanding", {})
         dialogue = given.get("dialogue", {})
         slots = self._named(flows, "slots", self._slot)
         if len(slots) > SLOTS_MAX:
@@ -118,7 +117,7 @@ class _Reading:
             notice=Notice(
                 given["notice"]["version"], given["notice"]["reply"], tuple(given["notice"].get("shown_by", ()))
             ),
-            thresholds=Thresholds(**understanding),
+            thresholds=Thresholds(**given["understanding"]) if "understanding" in given else None,
             idle_us=dialogue.get("idle_minutes", IDLE_MINUTES) * MINUTE_US,
             pause_us=dialogue.get("pause_minutes", PAUSE_MINUTES) * MINUTE_US,
             controls=given["controls"],

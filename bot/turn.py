@@ -13,10 +13,12 @@ from zoneinfo import ZoneInfo
 from bot.assistant import Assistant, Variant
 from bot.expression import Expression
 from bot.state import State, bounded
-from bot.understood import CHOOSE, PAYLOAD_MAX, Heard, Reading, Understood
+from bot.understood import CHOOSE, PAYLOAD_MAX, Heard, Reading, Returned, TimerFired, Understood
 
 REPLIES_MAX = 12
 EFFECTS_MAX = 12
+STEP_MAX = 2**31 - 1
+"""Greatest number of an effect, as its events hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,12 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Something to be done beside the fold, once, under the key (what was heard, `step`).
+    """Something to be done beside the fold, once, under the key `interaction:step`.
 
     `kind`: call, deliver, timer, handover, notice, consent, right. `arguments` are JSON.
     """
 
+    interaction: str
     step: int
     kind: str
     name: str
@@ -60,6 +63,7 @@ class Turn:
         self.replies: list[Reply] = []
         self.effects: list[Effect] = []
         self.confused = False
+        self.interaction, self.first_step = _place_of(heard)
         self.now = datetime.fromtimestamp(heard.at_us // 1_000_000, UTC).astimezone(ZoneInfo(assistant.zone))
 
     @property
@@ -126,10 +130,11 @@ class Turn:
 
     def want(self, kind: str, name: str, arguments: Mapping[str, Any] | None = None) -> str:
         """Wants an effect; gives its key `interaction:step`, or "" when there are too many already."""
-        if len(self.effects) >= EFFECTS_MAX:
+        step = self.first_step + len(self.effects)
+        if len(self.effects) >= EFFECTS_MAX or step > STEP_MAX:
             return ""
-        self.effects.append(Effect(len(self.effects), kind, name, dict(arguments or {})))
-        return f"{self.heard.id}:{self.effects[-1].step}"
+        self.effects.append(Effect(self.interaction, step, kind, name, dict(arguments or {})))
+        return f"{self.interaction}:{step}"
 
     def yes_no(self) -> tuple[Button, Button]:
         controls = self.assistant.controls
@@ -137,6 +142,16 @@ class Turn:
             Button(self.words("system_yes"), f"/{controls['affirm']}"),
             Button(self.words("system_no"), f"/{controls['deny']}"),
         )
+
+
+def _place_of(heard: Heard) -> tuple[str, int]:
+    """The interaction that what is wanted now belongs to, and the number of its first effect.
+
+    What follows from effect n has the numbers from 12 (n + 1) on, as in a heap, so no two effects of an interaction share one.
+    """
+    if isinstance(heard, Returned | TimerFired):
+        return heard.interaction, (heard.step + 1) * EFFECTS_MAX
+    return heard.id, 0
 
 
 def options_buttons(options: Sequence[Mapping[str, str]]) -> tuple[Button, ...]:

@@ -13,6 +13,9 @@ from typing import Any
 
 PAYLOAD_MAX = 1_000
 CHOOSE = "/choose "
+RANKED_MAX = 10
+BEHIND = 4
+"""How many times less sure than the best a reading may be, and still be asked about."""
 
 
 class Reading(Enum):
@@ -50,7 +53,10 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Understood:
-    """A person's message. `intents` are ranked, best first. `chosen` is the value of a pressed option, if one was pressed."""
+    """A person's message. `intents` are ranked, best first. `chosen` is the value of a pressed option, if one was pressed.
+
+    `outcome` is how well it was understood as the model judges, None where nothing but confidences is known.
+    """
 
     id: str
     at_us: int
@@ -61,12 +67,26 @@ class Understood:
     entities: tuple[Entity, ...] = ()
     channel: str = ""
     chosen: str | None = None
+    outcome: Reading | None = None
 
-    def reading(self, thresholds: Thresholds) -> Reading:
+    def reading(self, thresholds: Thresholds | None) -> Reading:
+        """How well it was understood: by the assistant's own thresholds where it names some, else as the model judges."""
+        if thresholds is None and self.outcome is not None:
+            return self.outcome
+        thresholds = thresholds or Thresholds()
         best = self.intents[0].confidence if self.intents and self.intents[0].intent else 0.0
         if best >= thresholds.sure:
             return Reading.SURE
         return Reading.UNSURE if best >= thresholds.unsure else Reading.NONE
+
+    def likely(self, thresholds: Thresholds | None) -> list[str]:
+        """The intents worth asking about, best first; by the model's judgement those that are not far behind the best."""
+        if thresholds is None and self.outcome is not None:
+            best = self.intents[0].confidence if self.intents else 0.0
+            least = best / BEHIND if self.outcome is not Reading.NONE else 2.0
+        else:
+            least = (thresholds or Thresholds()).unsure
+        return [ranked.intent for ranked in self.intents[:RANKED_MAX] if ranked.confidence >= least]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +104,18 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class TimerFired:
-    """A timer that was wanted has run out: its flow is to begin, with these slots."""
+    """The timer that the answer to `interaction` wanted as its effect `step` has run out: its flow is to begin, with these slots.
+
+    `language` is what the conversation was spoken in then.
+    """
 
     id: str
     at_us: int
+    interaction: str
+    step: int
     flow: str
     slots: Mapping[str, Any] = field(default_factory=dict)
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
-from bot.assistant import Assistant
 from bot.by_example import ByExample
 from bot.check import checked, problems_of
-from bot.connectors import client_of
+from bot.connectors import client_of, origins_of
 from bot.conversation import read_conversations, run
 from bot.problem import Problem
 from bot.training import read_training
@@ -92,22 +91,12 @@ def talk(assistant: str, *, by_intent: bool, origins: list[str], as_json: bool) 
     """Chats on the terminal until the input ends. `origins`: `CONNECTOR=ORIGIN`, instead of those in the assistant's file."""
     folder = folder_of(assistant)
     described, _ = checked(folder)
-    places = dict(_place(each, described) for each in origins)
+    places = origins_of(" ".join(origins), described)
     with client_of(described, places) as client:
         talking = Talk(described, None if by_intent else _understands(folder), client, _print, as_json=as_json)
         with open(sys.stdin.fileno(), encoding="utf-8", errors="replace", closefd=False) as given:
             talking.run(_typed(given))
     return DONE
-
-
-def _place(given: str, assistant: Assistant) -> tuple[str, str]:
-    name, _, origin = given.partition("=")
-    if name not in assistant.connectors or not origin:
-        known = ", ".join(assistant.connectors)
-        raise BadInput(
-            f"{given!r} names no connector and its origin", remedy=f"write CONNECTOR=ORIGIN; connectors: {known}"
-        )
-    return name, origin
 
 
 def _typed(given: IO[str]) -> Iterator[str]:

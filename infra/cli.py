@@ -500,14 +500,14 @@ def _serve(settings: Settings, given: argparse.Namespace) -> int:
         serve.tune_garbage_collection()
         if given.demo:
             load_demo(house, bars)
-        serving = serve.Serving(house, wanted, bars)
+        serving = serve.Serving(house, wanted, bars, demo=given.demo)
         closing.callback(serving.close)
         bars.close()
         logging.getLogger("parloir").info("serving")
         if given.worker:
             print(f"Parloir projects for {settings.home}, as worker {given.worker}. Ctrl-C stops it.", flush=True)
         else:
-            print(what_next(settings, demo=given.demo), flush=True)
+            print(what_next(settings, demo=given.demo, chat=serving.gateway), flush=True)
         name = serve.wait_for_signal(or_end_of_input=given.until_input_ends)
         say.print(f"parloir: stopping ({name})")
     say.print("parloir: stopped")

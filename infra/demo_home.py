@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.dialogues import DAY_US, DAYS, ENDS_AT_US, Dialogue, Entity, Exchange, Role, timed
+from infra.gateway_part import GatewayPart
 from infra.house import House
 from infra.replay import Setting, messages_of, stream
 from infra.settings import Settings, default_home
@@ -160,8 +161,8 @@ def _filled(template: str, values: Mapping[str, str]) -> tuple[str, tuple[Entity
     return text + template[at:], tuple(entities)
 
 
-def what_next(settings: Settings, *, demo: bool) -> str:
-    """What to type in another terminal, as it can be typed there."""
+def what_next(settings: Settings, *, demo: bool, chat: GatewayPart | None = None) -> str:
+    """Where the chat is, and what to type in another terminal, as it can be typed there."""
     program = Path(sys.prefix, "bin", "parloir")
     command = shlex.quote(str(program)) if program.exists() else "parloir"
     # The other terminal has none of this one's variables.
@@ -181,6 +182,7 @@ def what_next(settings: Settings, *, demo: bool) -> str:
     return "\n".join(
         [
             f"Parloir serves {settings.home} (logs in {settings.log.split('://')[0]}). Ctrl-C stops it; nothing is lost.",
+            *([f"The assistant is at {chat.address}"] if chat else ()),
             "In another terminal:",
             *(f"  {command} {verb}" for verb in verbs),
         ]

@@ -19,7 +19,10 @@ from uuid import UUID
 from eventsourcing.persistence import InfrastructureFactory
 from eventsourcing.utils import Environment
 
+from bot.assistant import Assistant
+from bot.check import checked
 from infra import workers
+from infra.bot_verbs import folder_of
 from infra.home import Home, Identity
 from infra.settings import Settings
 from infra.workers import Workers
@@ -202,6 +205,10 @@ class House:
         offsets = self.passed_over(log, partition) | {offset}
         self.keys.set_meta(f"passed_over/{log}/{partition}", " ".join(map(str, sorted(offsets))))
 
+    @cached_property
+    def assistant(self) -> Assistant:
+        """The assistant that is set. Raises `FilesRefused` with what is wrong in its files."""
+        return checked(folder_of(self.settings.assistant))[0]
     # Understanding
 
     @property

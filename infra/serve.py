@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from infra.bot_part import BotPart, CallerPart
 from infra.control import Server
+from infra.gateway_part import GatewayPart
 from infra.house import House
 from infra.verbs import VERBS
 from projections.upkeep import Upkeep
@@ -23,11 +25,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PARTS = ("registrar", "projections", "nlu")
+PARTS = ("registrar", "projections", "gateway", "nlu", "bot", "caller")
 """The parts that this version can run."""
-ANSWERING = frozenset({"nlu"})
+ANSWERING = frozenset({"gateway", "nlu", "bot", "caller"})
 """The parts that run where an assistant is set."""
-PLANNED = ("gateway", "bot", "caller", "desk")
+PLANNED = ("desk",)
 
 Json = dict[str, Any]
 Progress = Callable[[str, int, int], None]
@@ -36,7 +38,7 @@ Progress = Callable[[str, int, int], None]
 def parts(only: str | None, worker: str | None = None, *, assistant: str = "", model: str = "") -> set[str]:
     """The parts that `--only` names, or all; without an assistant, all but those that answer, and a `model` is one to understand by.
 
-    Raises `BadInput` for one that this version does not have, or a worker does not run.
+    Raises `BadInput` for one that this version does not have, or a worker does not run, or nobody could answer in.
     """
     if worker and (only or "projections") != "projections":
         raise BadInput("a worker runs the projections only", remedy="leave out --only")
@@ -48,14 +50,19 @@ def parts(only: str | None, worker: str | None = None, *, assistant: str = "", m
     for name in sorted(wanted - set(PARTS)):
         known = "is not in this version yet" if name in PLANNED else "is unknown"
         raise BadInput(f"the part {name} {known}", remedy=f"choose from {', '.join(PARTS)}")
+    if wanted & (ANSWERING - ({"nlu"} if model else set())) and not assistant:
+        raise BadInput("no assistant is set that could answer", remedy="set assistant to its folder, or to townhall")
     return wanted
 
 
 class Serving:
     """A house being served: its followers run, its socket answers."""
 
-    def __init__(self, house: House, wanted: set[str], progress: Progress = lambda what, done, total: None) -> None:
-        """`progress` hears of what takes long before anything is served: training at the first start."""
+    def __init__(
+        self, house: House, wanted: set[str], progress: Progress = lambda what, done, total: None, *, demo: bool = False
+    ) -> None:
+        """`progress` hears of what takes long before anything is served: training at the first start. `demo`: the gateway also shows a
+        page of a site that embeds the chat."""
         self.house = house
         self.requests = 0
         self._registrar = RegistrarWorker(house.registrar, every_ms=house.settings.registrar_retry_ms)
@@ -72,6 +79,15 @@ class Serving:
 
             self._nlu = NluPart(house, progress)
             self._nlu.start()
+        self.caller = CallerPart(house, house.assistant) if "caller" in wanted else None
+        self.bot = BotPart(house, house.assistant) if "bot" in wanted else None
+        for part in (self.caller, self.bot):
+            if part is not None:
+                part.start()
+        self.gateway: GatewayPart | None = None
+        if "gateway" in wanted:  # last: whoever writes finds everything else at work
+            self.gateway = GatewayPart(house, house.assistant, demo=demo)
+            self.gateway.start()
         self._server = Server(house.folder, self._answer)
 
     def _answer(self, verb: str, arguments: Json, progress: Progress) -> Json:
@@ -86,6 +102,11 @@ class Serving:
         return VERBS[verb](self.house, arguments, progress)
 
     def close(self) -> None:
+        if self.gateway is not None:
+            self.gateway.close()
+        for part in (self.bot, self.caller):
+            if part is not None:
+                part.close()
         self._server.close()
         if self._nlu is not None:
             self._nlu.close()

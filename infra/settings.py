@@ -113,6 +113,61 @@ class Settings:
 
     # The assistant and the gateway
     assistant: str = _of("", "folder, or name of a shipped one", "the assistant that answers; none for a vault alone")
+    bot_people_max: int = _of(
+        500_000, "people", "in each partition, most whose conversation is known where it stands", low=1, high=10_000_000
+    )
+    bot_states_mb: int = _of(32, "MB", "of states of conversations that are held in memory, most", low=4, high=65_536)
+    bot_read_back_records: int = _of(
+        2_000_000, "records", "most that a bot which takes a partition over reads back for where people were", low=1_000
+    )
+    caller_origins: str = _of(
+        "", "CONNECTOR=ORIGIN, separated by spaces", "call connectors there instead of where the assistant's file says"
+    )
+    caller_calls_max: int = _of(10_000, "calls", "in each partition, most under way at once", low=1, high=1_000_000)
+    caller_open_max: int = _of(
+        200_000, "effects", "in each partition, most calls and timers that wait at once", low=1, high=10_000_000
+    )
+    caller_retry_ms: int = _of(
+        1_000, "milliseconds", "pause before what could not be recorded is tried again", low=10, high=600_000
+    )
+    gateway_host: str = _of(
+        "127.0.0.1", "address", "where the gateway listens; put TLS in front of any other than loopback"
+    )
+    gateway_port: int = _of(8420, "port", "where the gateway listens; 0 for a free one", high=65_535)
+    gateway_origin: str = _of(
+        "",
+        "origins, separated by spaces",
+        "where browsers find the chat, the first is told; none for the address it listens on",
+    )
+    gateway_sites: str = _of("", "origins, separated by spaces", "sites whose pages may embed the chat")
+    gateway_burst_messages: int = _of(20, "messages", "most that one sender writes at once", low=1, high=100_000)
+    gateway_minute_messages: int = _of(
+        30, "messages", "most that one sender writes a minute after that", low=1, high=1_000_000
+    )
+    gateway_waiting_messages: int = _of(
+        5_000, "messages", "most that wait to be taken in; more are told to come again", low=1, high=1_000_000
+    )
+    gateway_connections: int = _of(10_000, "connections", "most that are open at once", low=1, high=1_000_000)
+    gateway_body_bytes_max: int = _of(
+        131_072, "bytes", "longest body of a request, and longest frame", low=1_024, high=16_777_216
+    )
+    gateway_body_ms: int = _of(
+        10_000,
+        "milliseconds",
+        "longest that the headers or the body of a request take to arrive",
+        low=100,
+        high=600_000,
+    )
+    gateway_reply_ms: int = _of(
+        10_000, "milliseconds", "longest that a request over REST waits for its replies", low=100, high=600_000
+    )
+    gateway_replay_messages: int = _of(
+        200, "messages", "most that are shown again to who resumes a conversation", low=1, high=10_000
+    )
+    gateway_replay_records: int = _of(
+        65_536, "records", "most that are read back from a partition for who resumes a conversation", low=1
+    )
+    gateway_token_hours: int = _of(24, "hours", "how long a conversation on the web can be resumed", low=1, high=8_760)
 
     # Understanding
     model: str = _of(

@@ -67,7 +67,7 @@ class Talk:
             self._show(decision)
             for effect in decision.effects:
                 if effect.kind == "call":
-                    waiting.append(called(self._client, effect, heard.id, id=self._next_id(), at_us=self._now_us()))
+                    waiting.append(called(self._client, effect, id=self._next_id(), at_us=self._now_us()))
 
     def _meant(self, text: str) -> Understood:
         id, at_us = self._next_id(), self._now_us()

@@ -2,7 +2,7 @@
 
     interaction.received.1    the message's text
     interaction.answered.1    the replies' texts, a line each
-    message.sent.1            the text
+    message.sent.2            the replies' texts, a line each; of message.sent.1 the text
     every other event         a JSON object of the payload's fields; ids as UUIDs, bytes hexadecimal
 
 Readers take the payloads of one event topic and give an Arrow array of as many texts; NULL where a payload cannot be read.
@@ -22,7 +22,7 @@ import pyarrow as pa
 from projections import vectors
 from vault import codec
 from vault.errors import EventTampered
-from vault.interaction import Answered, MessageSent, Received
+from vault.interaction import Answered, MessageSent, MessageSent1, Received
 
 Payloads = Sequence[bytes]
 Reader = Callable[[Payloads], pa.Array]
@@ -109,5 +109,6 @@ def _as_json(event_topic: str, fields: dict[str, Any]) -> str:
 _READERS: dict[str, Reader] = {
     Received.TOPIC: _received,
     Answered.TOPIC: partial(_each, Answered.TOPIC, _replies),
-    MessageSent.TOPIC: partial(_each, MessageSent.TOPIC, _text),
+    MessageSent.TOPIC: partial(_each, MessageSent.TOPIC, _replies),
+    MessageSent1.TOPIC: partial(_each, MessageSent1.TOPIC, _text),
 }

@@ -1,7 +1,7 @@
 """What tests may ask for, and what happens where it is missing: with CI set the test fails, without it skips and says the remedy.
 
-A test that uses `broker`, `postgres` or `data` is marked `kafka`, `postgres` or `data` by itself; one that needs them in another
-way carries the mark.
+A test that uses `broker`, `postgres`, `data` or `browser` is marked `kafka`, `postgres`, `data` or `browser` by itself; one that needs
+them in another way carries the mark.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ NEEDS: dict[str, tuple[str, Callable[[], str]]] = {
     "kafka": ("broker", services.kafka_missing),
     "postgres": ("postgres", services.postgres_missing),
     "data": ("data", services.data_missing),
+    "browser": ("browser", services.browser_missing),
 }
 """By mark: the fixture that implies it, and what tells whether it is missing."""
 

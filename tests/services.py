@@ -18,6 +18,9 @@ CACHE = cache_folder(os.environ)
 """Read once, before a test gets a home folder of its own."""
 DATA = Path(os.environ.get("PARLOIR_DATA") or CHECKOUT.parent / "shared" / "data").absolute()
 
+BROWSER_ARGUMENTS = ["--no-sandbox"] if os.geteuid() == 0 else []
+"""Chromium has no sandbox for root. What it opens in tests is ours."""
+
 
 @functools.cache
 def kafka_missing() -> str:
@@ -39,6 +42,16 @@ def postgres_missing() -> str:
     if os.geteuid() == 0 and shutil.which("runuser") is None:
         return "PostgreSQL refuses to run as root and runuser is missing; run the tests as another user"
     return ""
+
+
+def browser() -> str | None:
+    """The browser that the system has."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def browser_missing() -> str:
+    """Why a browser cannot be had and what to do, or ""."""
+    return "" if browser() else "Chromium is not installed; install the package chromium (infra/test does, as root)"
 
 
 def data_missing() -> str:

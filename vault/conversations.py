@@ -22,7 +22,7 @@ from vault.errors import LogMismatch, LogUnavailable, PartitionStopped, RecordFo
 from vault.fold import Fold, Judged, Verdict
 from vault.ids import LogId, uuid_of
 from vault.local_state import LocalState
-from vault.log import POLL_MS, READ_RECORDS, FoldedPartition, Log, Started, Tail
+from vault.log import FIRST_RECORD_TIMEOUT_MS, POLL_MS, READ_RECORDS, FoldedPartition, Log, Started, Tail
 from vault.seal import person_of, stored
 
 NOTHING_VOID: frozenset[int] = frozenset()
@@ -284,6 +284,41 @@ class Reader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Places:
+    """Reads accepted commits of a partition at offsets that were noted before, anywhere. Not thread-safe; one a consumer."""
+
+    def __init__(self, partition: ConversationPartition) -> None:
+        self._partition = partition
+        self._tail: Tail | None = None
+
+    def at(self, offset: int) -> Accepted | None:
+        """The accepted commit at an offset that was folded; None where there is none, or the log does not hold it any more."""
+        part = self._partition
+        recent = part.recent(offset, 1)
+        if recent is not None:
+            found, _ = recent
+            return found[0] if found and found[0].offset == offset else None
+        if offset in part.refused or offset < part.log.bounds(part.partition)[0]:
+            return None
+        if self._tail is None:
+            self._tail = part.log.tail(part.partition, offset)
+        else:
+            self._tail.seek(offset)
+        raws = self._tail.poll(FIRST_RECORD_TIMEOUT_MS, 1)
+        if not raws:
+            raise LogUnavailable(
+                f"{part.log.topic}/{part.partition} did not give offset {offset}", remedy="check the broker"
+            )
+        commit = part.read(*raws[0])
+        void = frozenset(i for i, event in enumerate(commit.packed) if part.is_void(person_of(event[3]), offset))
+        return Accepted(offset, commit, void)
+
+    def close(self) -> None:
+        if self._tail is not None:
+            self._tail.close()
+            self._tail = None
 
 
 class Appending:

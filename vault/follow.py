@@ -85,12 +85,16 @@ class Follower:
         assignment: Assignment | None = None,
         limits: FollowLimits | None = None,
         on_stop: Callable[[PartitionStopped], None] | None = None,
+        on_begin: Callable[[ConversationPartition, int], None] | None = None,
     ) -> None:
+        """`on_begin` is called in a partition's thread whenever work begins there, or begins again because a commit was not accepted
+        or something was away: with the partition, folded to its end, and the position after which `handle` goes on."""
         self._conversations = conversations
         self._worker = worker
         self._assignment = assignment or Everything(conversations.partitions)
         self._limits = limits or FollowLimits()
         self._on_stop = on_stop
+        self._on_begin = on_begin
         self._closing = threading.Event()
         self._running: dict[int, tuple[threading.Thread, threading.Event]] = {}
         self.stopped: dict[int, PartitionStopped] = {}
@@ -146,6 +150,8 @@ class Follower:
         """Works from the accepted position until halted, or until another worker of the same name moved on."""
         name = self._worker.name
         after = partition.position(name)
+        if self._on_begin:
+            self._on_begin(partition, after)
         with Reader(partition, after + 1) as reader:
             while not halt.is_set():
                 batch = reader.read(self._limits.batch_records, self._limits.poll_ms)

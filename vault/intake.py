@@ -33,6 +33,7 @@ SEALED_AT_ONCE = 500
 class Message:
     """What a person said on a channel. `sender` and `message_id` are the channel's own; `at_us` is microseconds UTC.
 
+    `payload`: what a pressed button sends back; None when somebody wrote.
     `and_then` makes the events that stand in the same commit, versions 2 and up, when a whole recorded turn is taken in at once.
     """
 
@@ -44,16 +45,21 @@ class Message:
     at_us: int
     locale: str | None = None
     and_then: Callable[[InteractionId, SubjectId], Sequence[ConversationEvent]] | None = None
+    payload: str | None = None
 
 
 class Receipt(NamedTuple):
-    """Where a message stands in the log; `offset` is None when that was not looked up. `repeated`: it stood there before."""
+    """Where a message stands in the log; `offset` is None when that was not looked up. `repeated`: it stood there before.
+
+    It stands at or after `since`, and what follows from it after that.
+    """
 
     interaction_id: UUID
     subject: UUID
     partition: int
     offset: int | None
     repeated: bool
+    since: int
 
 
 @dataclass(slots=True)
@@ -126,8 +132,8 @@ class Intake:
         limit = self._message_bytes_max
         for number, message in enumerate(messages):
             try:
-                size = len(message.text.encode())
-                f"{message.channel}{message.account}{message.sender}{message.message_id}".encode()
+                size = len(message.text.encode()) + len((message.payload or "").encode())
+                f"{message.channel}{message.account}{message.sender}{message.message_id}{message.locale}".encode()
             except UnicodeEncodeError:
                 raise BadInput(
                     f"message {number} of {len(messages)} holds half a surrogate pair, which is no character",
@@ -164,7 +170,7 @@ class Intake:
             if state.is_new:
                 ready.append(draft)
             elif state.is_done:
-                draft.receipt = Receipt(state.originator, draft.subject, state.partition, None, True)
+                draft.receipt = Receipt(state.originator, draft.subject, state.partition, None, True, state.end)
             else:
                 pending.append((draft, state))
         if pending:
@@ -178,7 +184,8 @@ class Intake:
         for draft, state in pending:
             stands = found.get(state.originator)
             if stands is not None and not stands.void:
-                draft.receipt = Receipt(state.originator, draft.subject, state.partition, stands.offset, True)
+                offset = stands.offset
+                draft.receipt = Receipt(state.originator, draft.subject, state.partition, offset, True, offset)
                 continue
             number = draft.partition
             if number not in ends:
@@ -218,7 +225,7 @@ class Intake:
         for (number, of), judgements in zip(sent, outcomes, strict=True):
             for draft, (offset, judged) in zip(of, judgements, strict=True):
                 if judged.verdict is Verdict.ACCEPTED and not judged.void:
-                    draft.receipt = Receipt(draft.originator, draft.subject, number, offset, False)
+                    draft.receipt = Receipt(draft.originator, draft.subject, number, offset, False, offset)
                 elif judged.void:
                     self._keys.drop(draft.subject)
 
@@ -249,7 +256,7 @@ class Intake:
                 "message_id": message.message_id,
                 "text": message.text,
                 "locale": message.locale,
-                "payload": None,
+                "payload": message.payload,
             },
         )
         if message.and_then is None:
@@ -267,4 +274,4 @@ def _receipt(draft: _Draft, *, again: bool) -> Receipt:
     assert receipt is not None
     if not again or receipt.repeated:
         return receipt
-    return Receipt(receipt.interaction_id, receipt.subject, receipt.partition, receipt.offset, True)
+    return receipt._replace(repeated=True)

@@ -147,12 +147,51 @@ class Delivered(Companion):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MessageSent(Companion):
-    """The bot or an agent speaks outside a person's turn."""
+class TimerSet(Companion):
+    """A flow of the dialogue is to begin at a time. `slots` is JSON."""
+
+    TOPIC: ClassVar[str] = "timer.set.1"
+    step: int
+    due_at_us: int
+    flow: str
+    slots: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerDue(Companion):
+    """The time of a timer has come."""
+
+    TOPIC: ClassVar[str] = "timer.due.1"
+    step: int
+    flow: str
+    slots: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSent1(Companion):
+    """`MessageSent` as its first version was: words alone. Read, and written no more."""
 
     TOPIC: ClassVar[str] = "message.sent.1"
     origin: str
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSent(Companion):
+    """The assistant or an agent speaks outside a person's turn: what a call returned, a reminder.
+
+    `origin`: assistant, agent or reminder. The rest as in `Answered`.
+    """
+
+    TOPIC: ClassVar[str] = "message.sent.2"
+    origin: str
+    replies: Items
+    fallback: bool = False
+    assistant: str = ""
+    effects: Items = ()
+    dialogue_state: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +258,9 @@ EVENTS: tuple[type[ConversationEvent], ...] = (
     Called,
     Returned,
     Delivered,
+    TimerSet,
+    TimerDue,
+    MessageSent1,
     MessageSent,
     Rated,
     Redacted,

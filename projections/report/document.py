@@ -16,13 +16,20 @@ from projections.report.faithful import ABOUT, time_of
 from projections.report.others import WITHHELD
 from projections.report.summary import summary
 from projections.report.words import Words, words
-from vault.interaction import Answered, Corrected, MessageSent, Received
+from vault.interaction import Answered, Corrected, MessageSent, MessageSent1, Received
 
 Json = Mapping[str, Any]
 
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
 """What is not worth a line."""
 _EVENT_OF_REGISTER = ABOUT - {"channel"}
+_SPOKEN = {
+    Received.TOPIC: "text",
+    Answered.TOPIC: "replies",
+    MessageSent.TOPIC: "replies",
+    MessageSent1.TOPIC: "text",
+}
+"""The field that holds the words that were spoken, by event topic."""
 
 
 @dataclass(frozen=True)
@@ -98,14 +105,15 @@ def _event(section: Section, event: Json, said: Words, about: frozenset[str]) ->
 
 def _said(event: Json) -> Iterator[str]:
     """The words that were spoken."""
-    if event["event"] in (Received.TOPIC, MessageSent.TOPIC):
+    spoken = _SPOKEN.get(event["event"])
+    if spoken == "text":
         yield event["text"]
-    elif event["event"] == Answered.TOPIC:
+    elif spoken == "replies":
         yield from (reply["text"] for reply in event["replies"])
 
 
 def _facts(event: Json, said: Words, about: frozenset[str]) -> Iterator[tuple[str, str]]:
-    spoken = {Received.TOPIC: "text", MessageSent.TOPIC: "text", Answered.TOPIC: "replies"}.get(event["event"])
+    spoken = _SPOKEN.get(event["event"])
     if "request" in event:
         yield said("copy", "request"), event["request"]
     for name, value in event.items():

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from projections.report.faithful import ABOUT
-from vault.interaction import Answered, Received, Understood
+from vault.interaction import Answered, MessageSent, Received, Understood
 
 Json = dict[str, Any]
 
@@ -90,7 +90,7 @@ def _blank_repeats(sections: Mapping[str, Sequence[Json]], words: set[str]) -> i
 def _withhold_states(sections: Mapping[str, Sequence[Json]]) -> int:
     count = 0
     for event in _events(sections):
-        if event["event"] == Answered.TOPIC and event.get("dialogue_state"):
+        if event["event"] in (Answered.TOPIC, MessageSent.TOPIC) and event.get("dialogue_state"):
             event["dialogue_state"] = WITHHELD
             count += 1
     return count

@@ -177,8 +177,8 @@ class Chat:
     def returns(self, result: dict[str, object], outcome: str = "done", status: int = 200) -> list[str]:
         """Answers the last call that was wanted."""
         key = next(
-            (heard.id, effect.step)
-            for heard, decision in reversed(self.decided)
+            (effect.interaction, effect.step)
+            for _, decision in reversed(self.decided)
             for effect in decision.effects
             if effect.kind == "call"
         )

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from bot.check import checked
 from bot.decide import decide
 from bot.flow import CALLS_MAX
 from bot.state import State
 from bot.understood import Entity, HandedBack, Ranked, Returned, TimerFired, Understood, pressed
+from infra.bot_verbs import SHIPPED
 from tests.bot.small import FLOWS, MONDAY_US, Chat, made, replies
 
 TIMES = {"times": [{"at": "10:00"}, {"at": "15:30"}]}
@@ -282,8 +284,32 @@ def test_a_handed_back_conversation_that_nobody_had_is_left_alone(chat: Chat) ->
 
 
 def test_a_timer_begins_its_flow_with_what_it_was_given(chat: Chat) -> None:
-    assert chat.hear(TimerFired("t", MONDAY_US, "prices", {"bicycle": "cargo", "foreign": "x"})) == ["prices"]
-    assert chat.hear(TimerFired("u", MONDAY_US + 1, "gone", {})) == []
+    assert chat.hear(TimerFired("t", MONDAY_US, "m", 0, "prices", {"bicycle": "cargo", "foreign": "x"})) == ["prices"]
+    assert chat.hear(TimerFired("u", MONDAY_US + 1, "m", 1, "gone", {})) == []
+
+
+def test_a_timer_speaks_the_language_of_its_conversation_long_after_its_end() -> None:
+    heard = TimerFired("t", MONDAY_US, "m", 0, "remind", {"start": "2026-03-03T09:00"}, "en")
+    decision = decide(State(), heard, checked(SHIPPED / "townhall")[0])
+    assert decision.state.language == "en"
+    assert "appointment" in decision.replies[0].text
+
+
+def test_a_timer_that_runs_out_while_an_agent_has_the_conversation_says_what_needs_no_answer(chat: Chat) -> None:
+    chat.says("a person please", "agent")
+    assert chat.hear(TimerFired("t", chat.at_us + 1, "m", 0, "prices", {"bicycle": "cargo"})) == ["prices"]
+    assert chat.hear(TimerFired("u", chat.at_us + 2, "m", 1, "prices", {})) == []
+    assert chat.hear(HandedBack("b", chat.at_us + 3)) == ["system_handed_back", "ask_bicycle"]
+
+
+def test_a_call_that_failed_while_an_agent_had_the_conversation_is_told_when_it_comes_back(chat: Chat) -> None:
+    chat.says("a booking for my road bicycle on Thursday", "book", bicycle="road", date="2026-03-05")
+    chat.says("yes", "affirm")
+    key = (chat.last.effects[0].interaction, chat.last.effects[0].step)
+    chat.says("a person please", "agent")
+    assert chat.hear(Returned("r", chat.at_us + 1, *key, "failed", 503, {})) == []
+    assert chat.hear(HandedBack("b", chat.at_us + 2)) == ["system_handed_back", "system_unavailable"]
+    assert chat.state.frames == []
 
 
 def test_the_notice_is_shown_once_and_not_by_the_bot_where_the_channel_does(chat: Chat) -> None:

@@ -111,13 +111,13 @@ def held(sequence: list[Any]) -> list[tuple[Heard, Decision]]:
             (outcome, status), result, right = what[1:]
             heard = Returned(id, at_us, *(call if right else ("stranger", 3)), outcome, status, result)
         elif what[0] == "timer":
-            heard = TimerFired(id, at_us, what[1], what[2])
+            heard = TimerFired(id, at_us, id, 0, what[1], what[2])
         else:
             heard = HandedBack(id, at_us)
         decision = decide(state, heard, TOWN_HALL)
         decided.append((heard, decision))
         state = State.from_bytes(decision.state.to_bytes())  # as it travels
-        call = next(((id, e.step) for e in decision.effects if e.kind == "call"), call)
+        call = next(((e.interaction, e.step) for e in decision.effects if e.kind == "call"), call)
     return decided
 
 
@@ -133,10 +133,14 @@ def test_any_sequence_is_answered_and_leaves_a_small_state(sequence: list[Any]) 
         assert all(len(reply.text) <= 2_000 for reply in decision.replies)
         assert len(decision.state.to_bytes()) <= STATE_BYTES_MAX
         assert len(decision.state.frames) <= FRAMES_MAX
-        assert [effect.step for effect in decision.effects] == list(range(len(decision.effects)))
+        first = decision.effects[0].step if decision.effects else 0
+        assert [effect.step for effect in decision.effects] == list(range(first, first + len(decision.effects)))
+        assert (
+            first == (12 * (heard.step + 1) if isinstance(heard, Returned | TimerFired) else 0) or not decision.effects
+        )
         assert bool(decision.replies) == any(effect.kind == "deliver" for effect in decision.effects)
         if before.handed_over and decision.state.handed_over:
-            assert not decision.replies
+            assert not decision.replies or isinstance(heard, TimerFired)
         before = decision.state
 
 

@@ -129,7 +129,7 @@ def test_a_timer_is_wanted_for_later_with_the_slots_it_keeps(tmp_path: Path) -> 
     begin(one, bicycle="cargo")
     (effect,) = one.last.effects
     assert (effect.kind, effect.name) == ("timer", "prices")
-    assert effect.arguments == {"at_us": MONDAY_US + 3_601_000_000, "slots": {"bicycle": "cargo"}}
+    assert effect.arguments == {"at_us": MONDAY_US + 3_601_000_000, "slots": {"bicycle": "cargo"}, "language": "en"}
 
 
 @pytest.mark.parametrize(

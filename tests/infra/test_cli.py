@@ -90,5 +90,10 @@ def test_completion_knows_every_verb(shell: str, capsys: pytest.CaptureFixture[s
 
 
 def test_a_part_that_is_not_there_yet_is_said_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--only", "desk"]) == 2
+    assert "the part desk is not in this version yet" in one_line(capsys)
+
+
+def test_a_gateway_without_an_assistant_is_refused_with_what_to_set(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--only", "gateway"]) == 2
-    assert "the part gateway is not in this version yet" in one_line(capsys)
+    assert "set assistant to its folder" in one_line(capsys)

@@ -94,7 +94,7 @@ def rich(vault: Vault, projector: Projector) -> Report:
     append(vault, companion(vault, Called, interaction, recipient="appointments", **call))
     append(vault, companion(vault, Rated, interaction, score=5, remark="good"))
     append(vault, companion(vault, Corrected, interaction, field="text", value="another sentence"))
-    append(vault, companion(vault, MessageSent, interaction, origin="agent", text="an agent speaks"))
+    append(vault, companion(vault, MessageSent, interaction, origin="agent", replies=[{"text": "an agent speaks"}]))
     return make(vault, projector, declaration=declaration())
 
 
@@ -129,7 +129,7 @@ def test_nothing_that_somebody_wrote_becomes_part_of_the_page(vault: Vault, proj
     words = HOSTILE[kind][:900]
     interaction = make(vault, projector).content["interactions"][0]["interaction"]
     append(vault, received(vault, HOSTILE[kind]))
-    append(vault, companion(vault, MessageSent, interaction, origin=words, text=words))
+    append(vault, companion(vault, MessageSent, interaction, origin=words, replies=[{"text": words}]))
     call = {"step": 0, "connector": words, "operation": words, "arguments": json.dumps({words: words})}
     append(vault, companion(vault, Called, interaction, recipient=words, **call))
     found = make(vault, projector)

@@ -15,7 +15,20 @@ from projections.worker import Projector
 from tests.projections.conftest import change, subject_of, turn
 from tests.projections.reports import append, companion, declaration, make, person, understood_before
 from tests.vault.conftest import Vault
-from vault.interaction import Called, Corrected, Delivered, HandedOver, MessageSent, Rated, Redacted, Returned, Reviewed
+from vault.interaction import (
+    Called,
+    Corrected,
+    Delivered,
+    HandedOver,
+    MessageSent,
+    MessageSent1,
+    Rated,
+    Redacted,
+    Returned,
+    Reviewed,
+    TimerDue,
+    TimerSet,
+)
 from vault.mapper import EVENT_TOPICS
 from vault.request import PrivacyRequest
 
@@ -62,7 +75,10 @@ def all_there_is(vault: Vault, projector: Projector) -> None:
     append(vault, companion(vault, Called, first, recipient="stranger", arguments="not JSON", **call))
     append(vault, companion(vault, Returned, first, step=0, outcome="done", status=200, result="{}", duration_ms=3))
     append(vault, companion(vault, Delivered, first, step=1, outcome="delivered"))
-    append(vault, companion(vault, MessageSent, first, origin="agent", text="an agent speaks"))
+    append(vault, companion(vault, MessageSent1, first, origin="agent", text="an agent spoke"))
+    append(vault, companion(vault, MessageSent, first, origin="agent", replies=[{"text": "an agent speaks"}]))
+    append(vault, companion(vault, TimerSet, first, step=2, due_at_us=1, flow="remind", slots="{}", language="en"))
+    append(vault, companion(vault, TimerDue, first, step=2, flow="remind", slots="{}", language="en"))
     append(vault, companion(vault, Rated, first, score=5, remark=None))
     append(vault, companion(vault, Corrected, first, field="text", value="other words"))
     append(vault, companion(vault, Reviewed, first, verdict="accepted", intent="greet", decided_by="reviewer"))
