@@ -7,6 +7,7 @@ what is not named by the pointer is a left-over, and removed by the next that op
     projection/current            the name of the generation in service, e.g. "7.duckdb"
     projection/7.duckdb           that generation, and 7.duckdb.wal beside it: what is not yet written into it
     projection/6.duckdb.broken-…  a damaged one that was set aside, by the time (UTC) at which it was
+    projection/5.duckdb.gone      one that is being removed, a part at a time
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from collections.abc import Collection
 from pathlib import Path
 
 from vault.errors import HomeBusy, StartRefused
+
+REMOVED_BYTES = 16 * 1024 * 1024
+"""A file is removed in parts of this size. Where a file system tells its disk what became free (mounted with `discard`), everybody's
+reads wait meanwhile: 80 ms for four gigabytes at once, 13 ms for a part."""
 
 _NUMBER = re.compile(r"(\d+)\.duckdb")
 _POINTER = "current"
@@ -94,9 +99,19 @@ class Generations:
 
 
 def remove(path: Path) -> None:
-    """Removes a generation, and its log of what is not in it yet."""
-    for name in (wal_of(path), path):
-        name.unlink(missing_ok=True)
+    """Removes a generation, and its log of what is not in it yet. Takes seconds for a large one: not to be waited for."""
+    wal_of(path).unlink(missing_ok=True)
+    gone = path.with_name(path.name + ".gone")  # a shortened one must not look like a damaged one
+    try:
+        os.replace(path, gone)
+    except OSError:  # it is not there, or the folder has no room for another name
+        path.unlink(missing_ok=True)
+        return
+    with open(gone, "r+b") as file:
+        for size in range(gone.stat().st_size - REMOVED_BYTES, 0, -REMOVED_BYTES):
+            file.truncate(size)
+            os.fsync(file.fileno())
+    gone.unlink(missing_ok=True)
 
 
 def wal_of(path: Path) -> Path:

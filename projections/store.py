@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,7 +142,7 @@ class Store:
             self._opened().connection.execute("UPDATE projection SET is_building = false")
             if self._earlier is not None:
                 self._generations.put_in_service(self.path)
-                remove(self._earlier)
+                self._in_thread(remove, self._earlier)
                 self._earlier = None
 
     def _opened(self) -> File:
@@ -319,9 +319,12 @@ class Store:
             self._end(old)
 
     def _end(self, file: File) -> None:
-        """Closes and removes a file that nobody reads any more, in a thread: for a large one that takes longer than anybody should
-        wait."""
-        thread = threading.Thread(target=close_and_remove, args=(file,), name="projection-end", daemon=True)
+        """Closes and removes a file that nobody reads any more."""
+        self._in_thread(close_and_remove, file)
+
+    def _in_thread(self, task: Callable[..., None], *arguments: object) -> None:
+        """Does what takes longer, for a large file, than anybody should wait."""
+        thread = threading.Thread(target=task, args=arguments, name="projection-end", daemon=True)
         thread.start()
         with self._state:
             self._ending = [*(each for each in self._ending if each.is_alive()), thread]

@@ -25,7 +25,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import pyarrow as pa
@@ -283,21 +283,51 @@ def reading(folder: Path, events: int, reads: int = 2_000) -> Figures:
     return {**spread(times), "recent_rows": recent, "arrived": arriving.written, "memory_mb": _peak_mb()}
 
 
-def settling(folder: Path, events: int) -> Figures:
+class Read(NamedTuple):
+    """One reading of a person while the file is made anew. `ran_s` and `queued_s`: of the thread that read, on a processor and waiting for
+    one; the rest of `seconds` it waited for the disk, the interpreter or DuckDB's own threads."""
+
+    seconds: float
+    at_s: float
+    copied: float
+    file: str
+    ran_s: float
+    queued_s: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.seconds * 1e3:.0f} ms at {self.at_s:.1f} s, {self.copied:.1%} copied, of {self.file}:"
+            f" ran {self.ran_s * 1e3:.0f} ms, queued {self.queued_s * 1e3:.0f} ms"
+        )
+
+
+def _scheduled() -> tuple[float, float]:
+    """Seconds that this thread ran, and that it waited for a processor (Linux)."""
+    ran_ns, queued_ns, _ = Path("/proc/thread-self/schedstat").read_text().split()
+    return int(ran_ns) / 1e9, int(queued_ns) / 1e9
+
+
+def settling(folder: Path, events: int) -> dict[str, Any]:
     """Settling once, while persons are read and events arrive."""
     people, dice = People(people_of(events)), random.Random(6)
     store = Store.open(folder, log_id=LOG_ID, memory_mb=memory_mb(events))
-    times: list[float] = []
+    reads: list[Read] = []
+    progress = [0.0]
     done = threading.Event()
+    started = time.perf_counter()
 
     def read() -> None:
         while not done.is_set():
             _, person = people.some(dice)
-            began = time.perf_counter()
+            copied, file, (ran, queued), began = progress[0], store.path.name, _scheduled(), time.perf_counter()
             held = read_person(store, person)
+            ended, (ran_then, queued_then) = time.perf_counter(), _scheduled()
             assert held >= PER_PERSON
-            times.append(time.perf_counter() - began)
+            reads.append(Read(ended - began, began - started, copied, file, ran_then - ran, queued_then - queued))
             done.wait(0.02)
+
+    def copied(rows: int, total: int) -> None:
+        progress[0] = rows / total
 
     with tempfile.TemporaryDirectory() as keys_folder:
         keks = KekDirectory.create(Path(keys_folder) / "keks", uuid4())
@@ -307,7 +337,7 @@ def settling(folder: Path, events: int) -> Figures:
         arriving = Arriving(store, people).start()
         reader = threading.Thread(target=read)
         reader.start()
-        found = settle(store, keys)
+        found = settle(store, keys, copied)
         done.set()
         reader.join()
         arriving.stop()
@@ -320,7 +350,8 @@ def settling(folder: Path, events: int) -> Figures:
         "writer_waited_ms": found.waited_ms,
         "longest_write_ms": arriving.longest_s * 1e3,
         "arrived": arriving.written,
-        **{f"read_{name}": value for name, value in spread(times).items()},
+        **{f"read_{name}": value for name, value in spread([read.seconds for read in reads]).items()},
+        "longest_reads": [str(read) for read in sorted(reads, reverse=True)[:5]],
         "memory_mb": _peak_mb(),
     }
 
@@ -332,9 +363,9 @@ def _peak_mb() -> float:
 STEPS: Mapping[str, Callable[[Path, int], Any]] = {"make": make, "reading": reading, "settling": settling}
 
 
-def bench_projection(events: int, folder: Path | None = None) -> dict[str, Figures]:
+def bench_projection(events: int, folder: Path | None = None) -> dict[str, dict[str, Any]]:
     """The figures of each step, in a process of its own each."""
-    found: dict[str, Figures] = {}
+    found: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(dir=folder) as at:
         for step in STEPS:
             began = time.perf_counter()

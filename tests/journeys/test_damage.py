@@ -28,7 +28,7 @@ def on_kafka(make_parloir: Callable[..., Parloir], broker: Broker, kafka_prefix:
 
 def someone_in(parloir: Parloir, file: Path, partition: int) -> str:
     """A pseudonym that lives there. Where people live is drawn, so others come until somebody does."""
-    for number in range(40):
+    for number in range(10):
         rows = parloir.json("sql", "SELECT DISTINCT subject FROM interaction ORDER BY subject")
         for subject in (str(row["subject"]) for row in rows):
             if int(subject[:4], 16) == partition:

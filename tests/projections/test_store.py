@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from uuid import UUID
 import duckdb
 import pytest
 
-from projections import removal, tables
+from projections import generations, removal, tables
 from projections.rows import merged
 from projections.store import Store
 from projections.worker import Projector
@@ -102,6 +103,7 @@ def test_a_file_of_an_older_layout_is_made_anew_beside_it_and_goes_when_that_is_
     again.catch_up()
     assert everything(again.store) == held
     assert current(path) == again.store.path
+    again.store.wait_for_ended()
     assert not old.exists()
 
 
@@ -149,6 +151,27 @@ def test_left_overs_of_what_was_killed_are_removed_and_what_serves_stays(
     assert everything(again.store) == held
     assert [file.name for file in path.glob("*.duckdb*") if not file.name.endswith(".wal")] == [again.store.path.name]
     assert not (path / "9.duckdb.wal").exists()
+
+
+def test_a_file_goes_in_parts_and_one_that_was_half_removed_at_the_next_opening(
+    project: Project, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close(project())
+    monkeypatch.setattr(generations, "REMOVED_BYTES", 30_000)
+    going = path / "9.duckdb"
+    going.write_bytes(bytes(100_000))
+    with monkeypatch.context() as killed:
+        killed.setattr(os, "fsync", lambda descriptor: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception, match="killed"):
+            generations.remove(going)
+    assert [(file.name, file.stat().st_size) for file in path.glob("9*")] == [("9.duckdb.gone", 70_000)]
+    again = project()
+    assert list(path.glob("9*")) == []
+    close(again)
+    going.write_bytes(bytes(100_000))
+    generations.remove(going)
+    generations.remove(going)
+    assert list(path.glob("9*")) == []
 
 
 def test_without_a_pointer_nothing_is_taken_for_whole(vault: Vault, project: Project, path: Path) -> None:
