@@ -21,7 +21,7 @@ import shtab
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from infra import bot_verbs, broker_verbs, logs, nlu_verbs, serve, workers
+from infra import bot_verbs, broker_verbs, learning_verbs, logs, nlu_verbs, serve, workers
 from infra.control import exit_code
 from infra.demo_home import load_demo, what_next
 from infra.house import House
@@ -68,6 +68,7 @@ A query is one SELECT: no files, no settings. Limits: sql_rows_max, sql_timeout_
     "broker": "parloir broker start",
     "settings": "parloir settings",
     **nlu_verbs.EXAMPLES,
+    **learning_verbs.EXAMPLES,
     "completion": "parloir completion bash > ~/.local/share/bash-completion/completions/parloir",
 }
 
@@ -118,6 +119,11 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--channel", metavar="NAME", help="the channel they came by (default: made up, a few channels)")
     one.add_argument("--people", type=int, metavar="N", help="spread over N made-up people (default: 1000)")
+    one.add_argument(
+        "--messages-only",
+        action="store_true",
+        help="only what people said: understanding and answering are left to this home",
+    )
 
     one = verb("access", "what do we hold on this person")
     one.add_argument("person", metavar="PERSON", help="channel:external-id, a linked e-mail address, or a pseudonym")
@@ -160,6 +166,7 @@ def parser() -> argparse.ArgumentParser:
     verb("rebuild", "make the projection anew from the logs")
 
     nlu_verbs.add_verbs(verb)
+    learning_verbs.add_verbs(verb)
 
     one = verb("check", "say what is wrong in an assistant's files: file, line, what, how to mend it")
     _assistant(one)
@@ -266,7 +273,7 @@ def _run(given: argparse.Namespace) -> int:
         return bot_verbs.test(given.assistant, given.understanding, given.only, as_json=given.json)
     if given.verb == "talk":
         return bot_verbs.talk(given.assistant, by_intent=given.intent, origins=given.connect, as_json=given.json)
-    if given.verb in nlu_verbs.EXAMPLES:
+    if given.verb in nlu_verbs.EXAMPLES and not learning_verbs.wants(given):
         bars = Bars(quiet=given.json)
         try:
             return nlu_verbs.run(given, bars)
@@ -280,6 +287,8 @@ def _run(given: argparse.Namespace) -> int:
         return broker_verbs.run(given.action, settings, given.folder, given.port, as_json=given.json)
     if given.verb == "serve":
         return _serve(settings, given)
+    if learning_verbs.wants(given):
+        return learning_verbs.run(given, lambda verb, arguments: do(settings, verb, arguments, quiet=given.json))
     handler: Callable[[Settings, argparse.Namespace], int] = {
         "access": _access,
         "erase": _erase,
@@ -473,7 +482,7 @@ def _plain(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def _serve(settings: Settings, given: argparse.Namespace) -> int:
-    wanted = serve.parts(given.only, worker=given.worker, assistant=settings.assistant)
+    wanted = serve.parts(given.only, worker=given.worker, assistant=settings.assistant, model=settings.model)
     if given.worker and (given.demo or given.kafka or given.new_claims):
         raise BadInput(
             "a worker only projects", remedy="give --demo, --kafka and --new-claims to the home's main process"
@@ -491,7 +500,7 @@ def _serve(settings: Settings, given: argparse.Namespace) -> int:
         serve.tune_garbage_collection()
         if given.demo:
             load_demo(house, bars)
-        serving = serve.Serving(house, wanted, demo=given.demo)
+        serving = serve.Serving(house, wanted, bars, demo=given.demo)
         closing.callback(serving.close)
         bars.close()
         logging.getLogger("parloir").info("serving")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -44,6 +44,9 @@ from vault.logs.sqlite import SqliteLog
 from vault.mapper import SealingMapper
 from vault.register import Register, RegisterPartition
 from vault.registrar import Registrar
+
+if TYPE_CHECKING:
+    from nlu.in_service import InService
 
 DAY_MS = 86_400_000
 
@@ -105,7 +108,13 @@ class House:
         self._closing.callback(self.register.close)
         self.mapper = SealingMapper()
         self.mapper.use(self.keys)
-        self.registrar = Registrar(self.keys, self.register, self.conversations, self.mapper)
+        self.registrar = Registrar(
+            self.keys,
+            self.register,
+            self.conversations,
+            self.mapper,
+            stale_model_days=settings.stale_model_days,
+        )
         self.intake = Intake(
             self.conversations,
             self.keys,
@@ -200,6 +209,20 @@ class House:
     def assistant(self) -> Assistant:
         """The assistant that is set. Raises `FilesRefused` with what is wrong in its files."""
         return checked(folder_of(self.settings.assistant))[0]
+    # Understanding
+
+    @property
+    def model_path(self) -> Path:
+        """Where the model of understanding is, or will be."""
+        given = self.settings.model
+        return Path(given).expanduser().absolute() if given else self._path("model.parloir")
+
+    @cached_property
+    def model(self) -> InService:
+        """The model of understanding. Raises `BadInput` where there is none and `StartRefused` for one that is unfit."""
+        from infra.nlu_part import open_model  # noqa: PLC0415 - only what understands needs numpy and scipy
+
+        return open_model(self)
 
     # Projections
 

@@ -6,7 +6,7 @@ import argparse
 import datetime
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,18 @@ def add_verbs(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
     one.add_argument(
         "folder", type=Path, metavar="FOLDER", help="the assistant: the folder that holds nlu/fr.yaml, nlu/en.yaml"
     )
-    one.add_argument("-o", "--output", type=Path, metavar="FILE", help=f"the model file (default: FOLDER/{MODEL})")
+    one.add_argument(
+        "--from-log",
+        action="store_true",
+        help="and what people said who agree to improvement, as reviewers confirmed it; the model is sealed in this home",
+    )
+    one.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help=f"the model file (default: FOLDER/{MODEL}; with --from-log the home's)",
+    )
     one.add_argument(
         "--made-at",
         metavar="TIME",
@@ -48,6 +59,9 @@ def add_verbs(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
         "--protocol", choices=("hwu64",), help="hwu64: the folds that --train FILE names, each answered by the others"
     )
     one.add_argument("--language", choices=("fr", "en"), default="en", help="the language of the files (default: en)")
+    one.add_argument(
+        "--pii", type=Path, metavar="FILE", help="JSON lines with marked personal data, to be found: text and spans"
+    )
 
     one = verb("import", "convert training data of another system")
     one.add_argument("system", choices=("rasa",), help="rasa: training data of Rasa 3")
@@ -103,7 +117,7 @@ def _train(given: argparse.Namespace, progress: Progress) -> int:
     training = usable(given.folder)
     understanding, metrics = Understanding.train(training, plugs(), progress)
     path = given.output or given.folder / MODEL
-    digest = understanding.save(path, trained_on=training.digest(), made_at=_time(given.made_at), metrics=metrics)
+    digest = understanding.save(path, trained_on=training.digest(), made_at=time_or_now(given.made_at), metrics=metrics)
     told = {
         "model": str(path),
         "digest": digest,
@@ -131,13 +145,24 @@ def _parse(given: argparse.Namespace, _progress: Progress) -> int:
     from nlu.understanding import Understanding  # noqa: PLC0415
 
     understanding, model = Understanding.load(given.model, plugs())
-    texts = [line.rstrip("\n") for line in sys.stdin] if given.text == "-" else [given.text]
+    texts = texts_of(given)
     now = datetime.datetime.now(datetime.UTC)
     answers = understanding.parse(texts, now, given.zone, [given.language] * len(texts))
-    for text, answer in zip(texts, answers, strict=True):
-        told = answer.as_json(text)
-        if given.json:
-            line = json.dumps({**told, "model": model.digest}, ensure_ascii=False)
+    told = [answer.as_json(text) for text, answer in zip(texts, answers, strict=True)]
+    print_understood(told, model.digest, as_json=given.json)
+    return DONE
+
+
+def texts_of(given: argparse.Namespace) -> list[str]:
+    """The messages that `parse` is asked about."""
+    return [line.rstrip("\n") for line in sys.stdin] if given.text == "-" else [given.text]
+
+
+def print_understood(answers: Sequence[Json], model: str, *, as_json: bool) -> None:
+    """Prints what was understood of each text, as `Understood.as_json` tells it."""
+    for told in answers:
+        if as_json:
+            line = json.dumps({**told, "model": model}, ensure_ascii=False)
             print(line.encode("utf-8", "replace").decode())
             continue
         print(f"{told['language']} ({told['language_score']:.2f}), {told['decision']}")
@@ -148,12 +173,13 @@ def _parse(given: argparse.Namespace, _progress: Progress) -> int:
                 value = "" if span["value"] is None else f" = {span['value']}"
                 shown = f"  {kind} [{span['start']}, {span['end']}) {span['type']} {span['text']!r}{value}"
                 print(shown.encode("utf-8", "replace").decode())
-    return DONE
 
 
 def _evaluate(given: argparse.Namespace, progress: Progress) -> int:
     from nlu.evaluation import evaluate, evaluate_folds, read_lines  # noqa: PLC0415
 
+    if given.pii is not None:
+        return _evaluate_personal(given)
     if given.train is None or (given.protocol is None) == (given.test is None):
         raise BadInput("nothing to evaluate", remedy="give --train FILE --test FILE, or --train FILE --protocol hwu64")
     lines = read_lines(given.train)
@@ -170,6 +196,25 @@ def _evaluate(given: argparse.Namespace, progress: Progress) -> int:
             print(f"{name}: " + ", ".join(f"{inner.replace('_', ' ')} {of}" for inner, of in value.items()))
         elif not isinstance(value, list):
             print(f"{name.replace('_', ' ')}: {value}")
+    return DONE
+
+
+def _evaluate_personal(given: argparse.Namespace) -> int:
+    """What is found of marked personal data: by kind exactly and by overlap, and by Presidio's protocol."""
+    from nlu.evaluation import read_text_lines  # noqa: PLC0415
+    from nlu.personal.evaluation import evaluate  # noqa: PLC0415
+
+    if given.train is not None or given.test is not None or given.protocol is not None:
+        raise BadInput("--pii is scored alone", remedy="leave out --train, --test and --protocol")
+    figures = evaluate(read_text_lines(given.pii), language=given.language)
+    if given.json:
+        print(json.dumps(figures))
+        return DONE
+    print(f"sentences: {figures['sentences']}")
+    for way in ("exact", "overlap"):
+        for kind, of in figures[way].items():
+            print(f"{way} {kind}: " + ", ".join(f"{name} {value}" for name, value in of.items()))
+    print("presidio: " + ", ".join(f"{name} {value}" for name, value in figures["presidio"].items()))
     return DONE
 
 
@@ -194,7 +239,8 @@ def _import(given: argparse.Namespace, _progress: Progress) -> int:
     return DONE
 
 
-def _time(given: str | None) -> str:
+def time_or_now(given: str | None) -> str:
+    """A time as it is written into a model: the given one, or now, UTC. Raises `BadInput`."""
     if given is None:
         return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:

@@ -43,8 +43,13 @@ class Tally:
     repeated: int = 0
 
 
-def messages_of(dialogue: Dialogue, setting: Setting, exchanges: Iterable[tuple[Exchange, int]]) -> Iterator[Message]:
-    """The dialogue's user turns as messages; each exchange comes with its time."""
+def messages_of(
+    dialogue: Dialogue, setting: Setting, exchanges: Iterable[tuple[Exchange, int]], *, messages_only: bool = False
+) -> Iterator[Message]:
+    """The dialogue's user turns as messages; each exchange comes with its time.
+
+    `messages_only`: without what is recorded of how they were understood and answered.
+    """
     for exchange, at_us in exchanges:
         yield Message(
             channel=setting.channel,
@@ -54,7 +59,7 @@ def messages_of(dialogue: Dialogue, setting: Setting, exchanges: Iterable[tuple[
             text=exchange.text,
             at_us=at_us,
             locale=setting.language,
-            and_then=_recorded(exchange, setting, at_us),
+            and_then=None if messages_only else _recorded(exchange, setting, at_us),
         )
 
 
@@ -84,7 +89,8 @@ def _understood(
         intent=exchange.intent,
         confidence=1.0,
         alternatives=[{"intent": intent, "confidence": 0.0} for intent in exchange.alternatives],
-        entities=[{"start": e.start, "end": e.end, "entity": e.entity, "value": e.value} for e in exchange.entities],
+        outcome="understood" if exchange.intent else "not_understood",
+        entities=[{"type": e.entity, "value": e.value, "start": e.start, "end": e.end} for e in exchange.entities],
         personal_data=[],
         model=MODEL,
     )

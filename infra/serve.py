@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infra.bot_part import BotPart, CallerPart
 from infra.control import Server
@@ -20,20 +20,23 @@ from projections.upkeep import Upkeep
 from vault.errors import BadInput
 from vault.registrar import RegistrarWorker
 
+if TYPE_CHECKING:
+    from infra.nlu_part import NluPart
+
 log = logging.getLogger(__name__)
 
-PARTS = ("registrar", "projections", "gateway", "bot", "caller")
+PARTS = ("registrar", "projections", "gateway", "nlu", "bot", "caller")
 """The parts that this version can run."""
-ANSWERING = frozenset({"gateway", "bot", "caller"})
+ANSWERING = frozenset({"gateway", "nlu", "bot", "caller"})
 """The parts that run where an assistant is set."""
-PLANNED = ("nlu", "desk")
+PLANNED = ("desk",)
 
 Json = dict[str, Any]
 Progress = Callable[[str, int, int], None]
 
 
-def parts(only: str | None, worker: str | None = None, *, assistant: str = "") -> set[str]:
-    """The parts that `--only` names, or all; without an assistant, all but those that answer.
+def parts(only: str | None, worker: str | None = None, *, assistant: str = "", model: str = "") -> set[str]:
+    """The parts that `--only` names, or all; without an assistant, all but those that answer, and a `model` is one to understand by.
 
     Raises `BadInput` for one that this version does not have, or a worker does not run, or nobody could answer in.
     """
@@ -42,12 +45,12 @@ def parts(only: str | None, worker: str | None = None, *, assistant: str = "") -
     if worker:
         return {"projections"}
     if not only:
-        return set(PARTS) - (set() if assistant else ANSWERING)
+        return {part for part in PARTS if assistant or part not in ANSWERING or (part == "nlu" and model)}
     wanted = {name.strip() for name in only.split(",") if name.strip()}
     for name in sorted(wanted - set(PARTS)):
         known = "is not in this version yet" if name in PLANNED else "is unknown"
         raise BadInput(f"the part {name} {known}", remedy=f"choose from {', '.join(PARTS)}")
-    if wanted & ANSWERING and not assistant:
+    if wanted & (ANSWERING - ({"nlu"} if model else set())) and not assistant:
         raise BadInput("no assistant is set that could answer", remedy="set assistant to its folder, or to townhall")
     return wanted
 
@@ -55,8 +58,11 @@ def parts(only: str | None, worker: str | None = None, *, assistant: str = "") -
 class Serving:
     """A house being served: its followers run, its socket answers."""
 
-    def __init__(self, house: House, wanted: set[str], *, demo: bool = False) -> None:
-        """`demo`: the gateway also shows a page of a site that embeds the chat."""
+    def __init__(
+        self, house: House, wanted: set[str], progress: Progress = lambda what, done, total: None, *, demo: bool = False
+    ) -> None:
+        """`progress` hears of what takes long before anything is served: training at the first start. `demo`: the gateway also shows a
+        page of a site that embeds the chat."""
         self.house = house
         self.requests = 0
         self._registrar = RegistrarWorker(house.registrar, every_ms=house.settings.registrar_retry_ms)
@@ -67,6 +73,12 @@ class Serving:
             house.projector.start()
             self._upkeep = Upkeep(house.projector, house.upkeep_limits())
             self._upkeep.start()
+        self._nlu: NluPart | None = None
+        if "nlu" in wanted:
+            from infra.nlu_part import NluPart  # noqa: PLC0415 - only what understands needs numpy and scipy
+
+            self._nlu = NluPart(house, progress)
+            self._nlu.start()
         self.caller = CallerPart(house, house.assistant) if "caller" in wanted else None
         self.bot = BotPart(house, house.assistant) if "bot" in wanted else None
         for part in (self.caller, self.bot):
@@ -96,6 +108,8 @@ class Serving:
             if part is not None:
                 part.close()
         self._server.close()
+        if self._nlu is not None:
+            self._nlu.close()
         self._registrar.close()
         if self._upkeep is not None:
             self._upkeep.close()

@@ -169,6 +169,11 @@ class Settings:
     )
     gateway_token_hours: int = _of(24, "hours", "how long a conversation on the web can be resumed", low=1, high=8_760)
 
+    # Understanding
+    model: str = _of(
+        "", "file", "the model of understanding; by default HOME/model.parloir, trained at the first start"
+    )
+
     # Projection and analysts
     projection_batch_events: int = _of(
         30_000, "events", "most events, about, that one transaction of the projection stores", low=1, high=1_000_000
@@ -207,6 +212,28 @@ class Settings:
     sql_timeout_ms: int = _of(30_000, "milliseconds", "longest that one query runs", low=1, high=3_600_000)
     reveal_persons_max: int = _of(
         100_000, "persons", "most whose words one query opens; an access is recorded for each", low=1, high=10_000_000
+    )
+
+    # Learning from people
+    training_persons_min: int = _of(
+        5,
+        "persons",
+        "fewest who must have said something that no author wrote, to be kept by a model",
+        low=2,
+        high=100_000,
+    )
+    training_messages_max: int = _of(
+        100_000,
+        "messages",
+        "most of the log that are looked at for review and training, the latest",
+        low=1,
+        high=10_000_000,
+    )
+    stale_model_days: int = _of(
+        30,
+        "days",
+        "longest that a model answers after somebody it learnt from withdrew, restricted or was erased",
+        high=365,
     )
 
     # What the program says about itself

@@ -339,16 +339,32 @@ def _recorded(
     people, total = int(arguments.get("people") or PEOPLE), dialogues.size(file)
     with dialogues.open_counted(file) as counted:
         for dialogue in dialogues.read(counted, message_bytes_max=message_bytes_max):
-            yield from messages_from(dialogue, people, arguments.get("channel"))
+            yield from messages_from(
+                dialogue, people, arguments.get("channel"), messages_only=arguments.get("messages_only", False)
+            )
             tally.dialogues += 1
             progress(f"replaying {file.name}", counted.consumed, total)
 
 
-def messages_from(dialogue: dialogues.Dialogue, people: int = PEOPLE, channel: str | None = None) -> Iterator[Message]:
+def messages_from(
+    dialogue: dialogues.Dialogue, people: int = PEOPLE, channel: str | None = None, *, messages_only: bool = False
+) -> Iterator[Message]:
     """A dialogue's messages, with the people, channels and times that a replay makes up."""
     role = dialogues.cast(dialogue, people=people)
     setting = Setting(channel or role.channel, role.person, role.language, role.started_at_us)
-    return messages_of(dialogue, setting, dialogues.timed(dialogue, role))
+    return messages_of(dialogue, setting, dialogues.timed(dialogue, role), messages_only=messages_only)
+
+
+def _of_learning(name: str) -> Verb:
+    """A verb of infra/learning.py, which is imported only when it is needed: it brings numpy and scipy."""
+
+    def verb(house: House, arguments: Json, progress: Progress) -> Json:
+        from infra import learning  # noqa: PLC0415
+
+        done: Json = getattr(learning, name)(house, arguments, progress)
+        return done
+
+    return verb
 
 
 VERBS: dict[str, Verb] = {
@@ -364,4 +380,10 @@ VERBS: dict[str, Verb] = {
     "settle": settle,
     "rebuild": rebuild,
     "replay": replay,
+    "train": _of_learning("train"),
+    "parse": _of_learning("parse"),
+    "review-list": _of_learning("list_reviews"),
+    "review-show": _of_learning("show_reviews"),
+    "review-decide": _of_learning("decide_reviews"),
+    "find": _of_learning("find"),
 }

@@ -10,6 +10,7 @@ from uuid import UUID
 from eventsourcing.persistence import StoredEvent
 
 from infra.house import House
+from nlu.sealed_model import model_of
 from projections.verification import verify as verify_projection
 from vault.conversations import ConversationPartition, Reader
 from vault.errors import EventTampered, KeyTampered, PartitionStopped, VaultError
@@ -51,6 +52,9 @@ def verify(house: House, progress: Progress) -> Json:
     for problem in house.keys.verify():
         found.problem(problem, problem)
     _fences(house, found)
+    for problem in _models(house):
+        found.problem(problem, problem)
+    _model(house, found)
     found.counts["keys"] = house.keys.counts()
     answers = (
         house.workers.ask_all("verify-projection", {}, progress) if house.workers else {"": projection(house, progress)}
@@ -165,6 +169,15 @@ def _open(house: House, event: StoredEvent, place: str, seen: Counter[str], foun
         found.problem("tampered", f"{place}: {error}")
 
 
+def _models(house: House) -> list[str]:
+    """Models that were trained on people: those that somebody left, and what does not open."""
+    if not house.keys.models() and model_of(house.model_path) is None:
+        return []
+    from infra.learning import model_problems  # noqa: PLC0415 - brings numpy and scipy
+
+    return list(model_problems(house))
+
+
 def _fences(house: House, found: Findings) -> None:
     """Every person erased in the log must be fenced, and no erasure half done."""
     fenced = {fence.subject for fence in house.keys.fences()}
@@ -182,6 +195,19 @@ def _fences(house: House, found: Findings) -> None:
                 )
     for note in house.keys.pending("erase"):
         found.problem("pending", f"an erasure of {note.body['subject']} is not finished; start `parloir serve`")
+
+
+def _model(house: House, found: Findings) -> None:
+    """The model of understanding, where the home has one: whether the file that is there is the one in service."""
+    if "model" not in vars(house) and not house.model_path.exists():
+        return
+    try:
+        model = house.model.current()
+        found.counts["model"] = {"in service": model.digest[:12]}
+        if house.model.problem:
+            found.problem("model", f"an earlier model goes on understanding: {house.model.problem}")
+    except VaultError as error:
+        found.problem("model", f"nothing can be understood: {error}")
 
 
 def _how_to_go_on(place: str, stopped: PartitionStopped) -> str:

@@ -1,6 +1,7 @@
 """Scores of an assistant's understanding on labelled messages: what `parloir evaluate` prints.
 
-Files are JSON lines (gzip or not) of the data folder's form: `{"text", "intent", "entities"?: [{"start", "end", "entity"}], "fold"?}`.
+Files are JSON lines (gzip or not) of the data folder's form: `{"text", "intent", "entities"?: [{"start", "end", "entity"}], "fold"?}`;
+and `"before"?`, the intent of the message before it in its conversation.
 An entity counts when its type is exact and the spans overlap (Liu et al. 2019); exact spans are counted beside.
 """
 
@@ -39,21 +40,23 @@ class Line:
 
 def read_lines(path: Path) -> list[Line]:
     """The examples of a file. Raises `BadInput` with file, line and remedy."""
-    lines = []
+    lines = [_line(path, number, text) for number, text in enumerate(read_text_lines(path), 1) if text.strip()]
+    if not lines:
+        raise BadInput(f"{path} is empty", remedy="give a file of JSON lines, gzip or not")
+    return lines
+
+
+def read_text_lines(path: Path) -> list[str]:
+    """The lines of a file, gzip or not. Raises `BadInput` for one that cannot be read or is no UTF-8."""
     try:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-            for number, text in enumerate(file, 1):
-                if text.strip():
-                    lines.append(_line(path, number, text))
+            return list(file)
     except (OSError, EOFError) as error:
         raise BadInput(
             f"cannot read {path}: {type(error).__name__}", remedy="give a file of JSON lines, gzip or not"
         ) from None
     except UnicodeDecodeError:
         raise BadInput(f"{path} is not UTF-8", remedy="give a file of JSON lines, gzip or not") from None
-    if not lines:
-        raise BadInput(f"{path} is empty", remedy="give a file of JSON lines, gzip or not")
-    return lines
 
 
 def _line(path: Path, number: int, text: str) -> Line:
@@ -61,9 +64,10 @@ def _line(path: Path, number: int, text: str) -> Line:
         given = json.loads(text)
         spans = tuple(Span(int(one["start"]), int(one["end"]), str(one["entity"])) for one in given.get("entities", ()))
         intent = given.get("intent", "")
-        if not isinstance(given["text"], str) or not isinstance(intent, str):
+        before = given.get("before", "")
+        if not all(isinstance(one, str) for one in (given["text"], intent, before)):
             raise TypeError("not text")
-        return Line(Example(given["text"], intent, spans), str(given.get("fold", given.get("split", ""))))
+        return Line(Example(given["text"], intent, spans, before), str(given.get("fold", given.get("split", ""))))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise BadInput(
             f"{path}:{number}: not an example", remedy='write {"text": "…", "intent": "…"}, one a line'
@@ -85,12 +89,12 @@ def evaluate(
     kinds = {span.kind for example in train for span in example.entities}
     understanding, metrics = Understanding.train(Training(places, entities=kinds), plugs, calibrate=calibrate)
     training_s = time.perf_counter() - begun
-    texts = [example.text for example in test]
+    texts, contexts = [example.text for example in test], [example.before for example in test]
     answers: list[Understood] = []
     batched = []
     for start in range(0, len(texts), BATCH):
         before = time.perf_counter()
-        answers += understanding.parse(texts[start : start + BATCH])
+        answers += understanding.parse(texts[start : start + BATCH], before=contexts[start : start + BATCH])
         batched.append((time.perf_counter() - before) * 1_000 / len(texts[start : start + BATCH]))
     alone = []
     for text in texts[:ALONE_MAX]:

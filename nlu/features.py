@@ -2,13 +2,15 @@
 
 Gives exactly what scikit-learn's `TfidfVectorizer` (`sublinear_tf`, `smooth_idf`, L2) gives for each of the three, side by side and
 divided by the root of their number, at a fraction of its time for one message. The vocabulary is bounded: what stands in most
-training messages is kept.
+training messages is kept. Of what people said, as against what authors wrote, only what several of them said: a word of one person
+would be in the model's file.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,14 @@ KINDS = ("word", "pair", "gram")
 
 Json = dict[str, Any]
 Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Speakers:
+    """Who said each training text: 0 for an author, else a number a person. What no author wrote is kept if `least` people said it."""
+
+    of: Sequence[int]
+    least: int
 
 
 class Features:
@@ -42,17 +52,23 @@ class Features:
         self._grams_of: dict[str, tuple[int, ...]] = {}
 
     @classmethod
-    def fit(cls, texts: Iterable[str], *, longest_gram: int, least_messages: int = 1) -> Features:
+    def fit(
+        cls, texts: Iterable[str], *, longest_gram: int, least_messages: int = 1, speakers: Speakers | None = None
+    ) -> Features:
         """Learns what stands in `least_messages` of the texts or more, and in how many. `texts` is read once."""
         counts = [Counter[str]() for _ in KINDS]
+        said = _Said(speakers)
         total = 0
         for text in texts:
+            for kind, (counted, found) in enumerate(zip(counts, _found(fold(text), longest_gram), strict=True)):
+                names = set(found)
+                counted.update(names)
+                said.add(kind, total, names)
             total += 1
-            for counted, found in zip(counts, _found(fold(text), longest_gram), strict=True):
-                counted.update(set(found))
         vocabularies, idf = [], []
-        for counted in counts:
-            frequent = [name for name, times in counted.items() if times >= least_messages]
+        for kind, counted in enumerate(counts):
+            unshared = said.by_few(kind)
+            frequent = [name for name, times in counted.items() if times >= least_messages and name not in unshared]
             kept = sorted(sorted(frequent, key=lambda name: (-counted[name], name))[:FEATURES_MAX])
             vocabularies.append(kept)
             frequency = np.array([counted[name] for name in kept], np.float64)
@@ -124,6 +140,34 @@ class Features:
         names = iter(text.split("\n") if text else ())
         vocabularies = [[next(names) for _ in range(size)] for size in meta["sizes"]]
         return cls(meta["longest_gram"], vocabularies, np.array(arrays["idf"]))
+
+
+class _Said:
+    """Who said what no author wrote, by kind of feature; of each no more people than are asked for."""
+
+    def __init__(self, speakers: Speakers | None) -> None:
+        self._speakers = speakers
+        self._by: list[dict[str, set[int]]] = [{} for _ in KINDS]
+        self._written: list[set[str]] = [set() for _ in KINDS]
+
+    def add(self, kind: int, number: int, names: set[str]) -> None:
+        if self._speakers is None:
+            return
+        person, by = self._speakers.of[number], self._by[kind]
+        if not person:
+            self._written[kind] |= names
+            return
+        for name in names:
+            people = by.setdefault(name, set())
+            if len(people) < self._speakers.least:
+                people.add(person)
+
+    def by_few(self, kind: int) -> set[str]:
+        """What fewer people than are asked for said, and nobody wrote."""
+        if self._speakers is None:
+            return set()
+        few = {name for name, people in self._by[kind].items() if len(people) < self._speakers.least}
+        return few - self._written[kind]
 
 
 def _found(folded: str, longest_gram: int) -> tuple[list[str], list[str], list[str]]:

@@ -92,6 +92,7 @@ class Training:
         seen = [
             [
                 [p.language, p.example.intent, p.example.text, [[s.start, s.end, s.kind] for s in p.example.entities]]
+                + [p.example.before] * bool(p.example.before)
                 for p in self.places
             ],
             self.synonyms,

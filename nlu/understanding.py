@@ -12,9 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from nlu.example import Example
+from nlu.features import Speakers
 from nlu.intents import Decision, Intents
 from nlu.language import Languages
-from nlu.model_file import Arrays, Json, Model, Parts, read_model, write_model
+from nlu.model_file import Arrays, Json, Model, Parts, model_bytes, read_model, write_model
+from nlu.sealed_model import Seals
 from nlu.span import Span
 from nlu.text import CHARACTERS_MAX, fold
 from nlu.training_files import Training
@@ -71,6 +74,12 @@ class Understood:
     personal: tuple[Span, ...] = ()
     cut: bool = False
 
+    @property
+    def surest(self) -> str:
+        """The first intent; "" where nothing of the message is known, so that the first means nothing."""
+        intent, confidence = self.intents[0]
+        return intent if confidence else ""
+
     def as_json(self, text: str) -> Json:
         """For printing: spans with the text they are of."""
         return {
@@ -82,6 +91,16 @@ class Understood:
             "personal": [_span(text, span) for span in self.personal],
             "cut": self.cut,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Examples that people said, masked and confirmed; `people`: a number a person, from 1. What fewer than `persons_min` said, and no
+    author wrote, is not kept."""
+
+    examples: Sequence[Example]
+    people: Sequence[int]
+    persons_min: int
 
 
 class Understanding:
@@ -111,9 +130,17 @@ class Understanding:
         progress: Progress = lambda what, done, total: None,
         *,
         calibrate: bool = True,
+        said: Said | None = None,
     ) -> tuple[Understanding, Json]:
-        """Learns everything from an assistant's examples; the second is what cross-validation measured, if `calibrate`."""
-        intents, metrics = Intents.train(training.examples, calibrate=calibrate, progress=progress)
+        """Learns everything from an assistant's examples; the second is what cross-validation measured, if `calibrate`.
+
+        What people `said` teaches intents only: languages and entities keep the words that they learn.
+        """
+        examples, speakers = training.examples, None
+        if said is not None:
+            speakers = Speakers([*[0] * len(examples), *said.people], said.persons_min)
+            examples = [*examples, *said.examples]
+        intents, metrics = Intents.train(examples, calibrate=calibrate, progress=progress, speakers=speakers)
         languages = Languages.train(training.by_language())
         entities = plugs.train_entities(training) if plugs.train_entities else None
         synonyms = {fold(said): value for said, value in training.synonyms.items()}
@@ -125,17 +152,18 @@ class Understanding:
         at: datetime | Sequence[datetime] | None = None,
         zone: str | None = None,
         languages: Sequence[str | None] | None = None,
+        before: Sequence[str] | None = None,
     ) -> list[Understood]:
         """One answer a text, whatever it is; a batch is several times faster a text than one by one.
 
         `at` (now, if None; one for all or one each) and `zone` (IANA; UTC, if None) are when and where the messages were sent, for dates.
-        `languages`: of the conversation so far, one a text, where known.
+        `languages`: of the conversation so far, one a text, where known. `before`: what was meant last in it, "" where not known.
         """
         read = [text[:CHARACTERS_MAX] for text in texts]
         priors = [_prior(one) for one in languages] if languages else [None] * len(read)
         spoken = [self._languages.name(text, prior) for text, prior in zip(read, priors, strict=True)]
         names = [name for name, _ in spoken]
-        rankings = self._intents.rank(read)
+        rankings = self._intents.rank(read, before)
         nothing: list[list[Span]] = [[] for _ in read]
         firsts = [ranking.intents[0][0] for ranking in rankings]
         sent = datetime.now(UTC) if at is None else at
@@ -161,6 +189,13 @@ class Understanding:
 
     def save(self, path: Path, *, trained_on: str, made_at: str, metrics: Json) -> str:
         """Writes the model file and returns its digest. `made_at` is the caller's: the same data and date give the same bytes."""
+        return write_model(path, self._parts(), trained_on=trained_on, made_at=made_at, metrics=metrics)
+
+    def as_bytes(self, *, trained_on: str, made_at: str, metrics: Json) -> bytes:
+        """The same bytes, for whoever seals them first."""
+        return model_bytes(self._parts(), trained_on=trained_on, made_at=made_at, metrics=metrics)
+
+    def _parts(self) -> Parts:
         parts: Parts = {
             "intents": self._intents.parts(),
             "languages": self._languages.parts(),
@@ -168,12 +203,15 @@ class Understanding:
         }
         if self._entities:
             parts["entities"] = self._entities.parts()
-        return write_model(path, parts, trained_on=trained_on, made_at=made_at, metrics=metrics)
+        return parts
 
     @classmethod
-    def load(cls, path: Path, plugs: Plugs = BARE) -> tuple[Understanding, Model]:
-        """From a model file. Raises `BadInput` where there is none and `StartRefused` for one that is unfit."""
-        model = read_model(path)
+    def load(cls, path: Path, plugs: Plugs = BARE, seals: Seals | None = None) -> tuple[Understanding, Model]:
+        """From a model file. Raises `BadInput` where there is none and `StartRefused` for one that is unfit.
+
+        `seals` opens one that was trained on people; without it such a model is refused.
+        """
+        model = read_model(path, seals)
         try:
             entities = None
             if plugs.load_entities and "entities" in model.parts:

@@ -1,8 +1,9 @@
 """The few facts that the projection reads out of an opened payload, without decoding the rest of it.
 
 Catching up opens two events a message, so reading whole payloads would cost more than everything else together. The facts stand
-at the front of their payloads; the field order is that of schemas/interaction.understood.1.avsc and interaction.answered.1.avsc,
-which never change once published. Avro 1.11: a long is a zigzag varint; a string is its length and UTF-8; a boolean is one byte.
+at the front of their payloads; the field order is that of schemas/interaction.understood.2.avsc (and .1.avsc, which has no outcome)
+and interaction.answered.1.avsc, which never change once published. Avro 1.11: a long is a zigzag varint; a string is its length and
+UTF-8; a boolean is one byte.
 """
 
 from __future__ import annotations
@@ -20,23 +21,40 @@ NONE: Facts = (None, None, None, None)
 _FELL_BACK: Facts = (None, None, None, True)
 _DID_NOT_FALL_BACK: Facts = (None, None, None, False)
 
+_NOT_UNDERSTOOD = b"not_understood"
+
 _double = struct.Struct("<d").unpack_from
 
 
 def of_understood(payload: bytes) -> Facts:
     """Language, intent (None when nothing was understood) and confidence."""
+    language, intent, confidence, at = _understood(payload)
+    outcome = payload[at + 1 : at + 1 + len(_NOT_UNDERSTOOD)]
+    if len(payload) <= at:
+        raise EventTampered("a payload of interaction.understood cannot be read")
+    return language, None if outcome == _NOT_UNDERSTOOD else intent, confidence, None
+
+
+def of_understood_1(payload: bytes) -> Facts:
+    """The same of version 1, whose intent is empty when nothing was understood."""
+    language, intent, confidence, _ = _understood(payload)
+    return language, intent, confidence, None
+
+
+def _understood(payload: bytes) -> tuple[bytes, bytes | None, float, int]:
+    """Language, intent, confidence, and where what follows begins."""
     try:
         size = payload[0]
         if size < 0x80 and payload[(start := 1 + (size >> 1))] < 0x80:  # both shorter than 64 bytes, as ever
             end = start + 1 + (payload[start] >> 1)
-            return payload[1:start], payload[start + 1 : end] or None, _double(payload, end)[0], None
+            return payload[1:start], payload[start + 1 : end] or None, _double(payload, end)[0], end + 8
         length, at = _long(payload, 0)
         language = payload[at : at + length]
         length, start = _long(payload, at + length)
         end = start + length
-        return language, payload[start:end] or None, _double(payload, end)[0], None
+        return language, payload[start:end] or None, _double(payload, end)[0], end + 8
     except (IndexError, struct.error):
-        raise EventTampered("a payload of interaction.understood.1 cannot be read") from None
+        raise EventTampered("a payload of interaction.understood cannot be read") from None
 
 
 def of_answered(payload: bytes) -> Facts:
@@ -49,7 +67,11 @@ def of_answered(payload: bytes) -> Facts:
     raise EventTampered("a payload of interaction.answered.1 cannot be read")
 
 
-READERS: Mapping[str, Callable[[bytes], Facts]] = {Understood.TOPIC: of_understood, Answered.TOPIC: of_answered}
+READERS: Mapping[str, Callable[[bytes], Facts]] = {
+    Understood.TOPIC: of_understood,
+    "interaction.understood.1": of_understood_1,
+    Answered.TOPIC: of_answered,
+}
 """By event topic; the others are not opened."""
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from projections import views
 from vault.ids import ids_in
-from vault.interaction import EVENTS
+from vault.interaction import TOPICS
 
 GONE = "day, channel, language, intent, fallback, interactions, persons"
 
@@ -67,10 +67,9 @@ def remove_partition(connection: Any, partition: int) -> None:
     """Deletes every row of a partition of the conversations; a person's id begins with its number."""
     for table in (*_LAYERS, "settled_interaction", "disclosure", "redaction"):
         connection.execute(f"DELETE FROM {table} WHERE subject BETWEEN ? AND ?", ids_in(partition))  # noqa: S608 (our names)
-    topics = [event.TOPIC for event in EVENTS]
     connection.execute(
         "DELETE FROM unreadable WHERE partition = ? AND event_topic IN (SELECT unnest(?::VARCHAR[]))",
-        [partition, topics],
+        [partition, sorted(TOPICS)],
     )
 
 

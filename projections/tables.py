@@ -33,9 +33,9 @@ _EVENT: Columns = {
     "channel": ("VARCHAR", "Channel it happened on."),
     "key_id": ("BLOB", "Which key opens the payload."),
     "sealed": (f"BLOB {_PLAIN}", "The payload as it is sealed: nonce and ciphertext."),
-    "language": ("VARCHAR", "Fact of interaction.understood.1; empty elsewhere and where it could not be opened."),
-    "intent": ("VARCHAR", "Fact of interaction.understood.1; empty also where nothing was understood."),
-    "confidence": ("DOUBLE", "Fact of interaction.understood.1, 0 to 1."),
+    "language": ("VARCHAR", "Fact of interaction.understood; empty elsewhere and where it could not be opened."),
+    "intent": ("VARCHAR", "Fact of interaction.understood; empty also where nothing was understood."),
+    "confidence": ("DOUBLE", "Fact of interaction.understood, 0 to 1."),
     "fallback": ("BOOLEAN", "Fact of interaction.answered.1: the bot did not understand and said so."),
 }
 

@@ -7,8 +7,9 @@ little.
 
 from __future__ import annotations
 
-RECEIVED, UNDERSTOOD, ANSWERED = "interaction.received.1", "interaction.understood.1", "interaction.answered.1"
-OWN_WORDS = (RECEIVED, UNDERSTOOD, ANSWERED)
+from vault.interaction import Answered, ConversationEvent, Received, Understood
+
+OWN_WORDS = (*Received.topics(), *Understood.topics(), *Answered.topics())
 """The events that a redaction takes away, and of which `interaction` is made."""
 OTHERS = "(others)"
 """Stands for channel, language and intent of groups with too few persons."""
@@ -21,15 +22,22 @@ _EVENT_COLUMNS = (
     " language, intent, confidence, fallback"
 )
 _IS_OWN_WORDS = f"event_topic IN {OWN_WORDS}"
+
+
+def _is(event: type[ConversationEvent]) -> str:
+    """The condition that a row is of an event, in whatever version."""
+    return "event_topic IN (" + ", ".join(f"'{topic}'" for topic in event.topics()) + ")"
+
+
 _COMPLETE = "(received_at IS NOT NULL AND understood_at IS NOT NULL AND answered_at IS NOT NULL)"
 
 
 def partial(source: str) -> str:
     """A query of what the events of `source` say of interactions, an event a row."""
     return f"""SELECT originator AS interaction, subject, channel,
-        CASE WHEN event_topic = '{RECEIVED}' THEN happened_at END AS received_at,
-        CASE WHEN event_topic = '{UNDERSTOOD}' THEN happened_at END AS understood_at,
-        CASE WHEN event_topic = '{ANSWERED}' THEN happened_at END AS answered_at,
+        CASE WHEN {_is(Received)} THEN happened_at END AS received_at,
+        CASE WHEN {_is(Understood)} THEN happened_at END AS understood_at,
+        CASE WHEN {_is(Answered)} THEN happened_at END AS answered_at,
         language, intent, confidence, fallback
         FROM {source} WHERE {_IS_OWN_WORDS}"""
 
@@ -106,9 +114,9 @@ VIEWS: dict[str, tuple[str, str, dict[str, str]]] = {
             "channel": "Channel it happened on.",
             "key_id": "Which key opens the payload.",
             "sealed": "The payload as it is sealed: nonce and ciphertext.",
-            "language": "Fact of interaction.understood.1; empty elsewhere and where it could not be opened.",
-            "intent": "Fact of interaction.understood.1; empty also where nothing was understood.",
-            "confidence": "Fact of interaction.understood.1, 0 to 1.",
+            "language": "Fact of interaction.understood; empty elsewhere and where it could not be opened.",
+            "intent": "Fact of interaction.understood; empty also where nothing was understood.",
+            "confidence": "Fact of interaction.understood, 0 to 1.",
             "fallback": "Fact of interaction.answered.1: the bot did not understand and said so.",
         },
     ),
@@ -136,8 +144,8 @@ VIEWS: dict[str, tuple[str, str, dict[str, str]]] = {
     "subject": (
         "One row a person, by pseudonym: when seen, and how much is held.",
         f"""SELECT subject, min(happened_at) AS first_seen_at, max(happened_at) AS last_seen_at, count(*) AS events,
-        count(*) FILTER (event_topic = '{RECEIVED}') AS messages,
-        count(*) FILTER (event_topic = '{ANSWERED}') AS answers,
+        count(*) FILTER ({_is(Received)}) AS messages,
+        count(*) FILTER ({_is(Answered)}) AS answers,
         count(DISTINCT channel) AS channels
         FROM sealed_event GROUP BY subject""",
         {

@@ -7,7 +7,7 @@ since the epoch, UTC) and on which channel; the other fields are the payload, as
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 from uuid import UUID
@@ -20,6 +20,8 @@ class ConversationEvent:
     """An event in *conversations*."""
 
     TOPIC: ClassVar[str]
+    EARLIER: ClassVar[Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]]] = {}
+    """Earlier versions of the event topic, which are read and no longer written: what makes this version's fields of theirs."""
     originator_id: UUID
     originator_version: int = 1
     subject: UUID
@@ -29,6 +31,11 @@ class ConversationEvent:
     @property
     def person(self) -> UUID:
         return self.subject
+
+    @classmethod
+    def topics(cls) -> tuple[str, ...]:
+        """Its event topic, and every earlier version of it."""
+        return (cls.TOPIC, *cls.EARLIER)
 
 
 HEADER_FIELDS = frozenset(field.name for field in fields(ConversationEvent))
@@ -49,18 +56,42 @@ class Received(ConversationEvent):
     locale: str | None = None
 
 
+_UNKNOWN: Mapping[str, None] = {"score": None, "found_by": None}
+
+
+def _understood_of_1(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Version 1 left the intent empty where nothing was understood, and named an entity's type `entity`."""
+    return {
+        **fields,
+        "outcome": "understood" if fields["intent"] else "not_understood",
+        "entities": [
+            {"type": e["entity"], **{name: e[name] for name in ("value", "start", "end")}, **_UNKNOWN}
+            for e in fields["entities"]
+        ],
+        "personal_data": [{**each, **_UNKNOWN} for each in fields["personal_data"]],
+        "truncated": False,
+    }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Understood(ConversationEvent):
-    """Version 2 of an interaction: what understanding made of it."""
+    """Version 2 of an interaction: what understanding made of it.
 
-    TOPIC: ClassVar[str] = "interaction.understood.1"
+    `outcome`: "understood", "unsure" or "not_understood". Entities are {type, value, start, end, score, found_by}, personal data
+    {kind, start, end, score, found_by}; spans are [start, end) in code points of the text. `truncated`: only its beginning was read.
+    """
+
+    TOPIC: ClassVar[str] = "interaction.understood.2"
+    EARLIER = {"interaction.understood.1": _understood_of_1}  # noqa: RUF012 - declared in the base class
     language: str
     intent: str
     confidence: float
+    outcome: str
     alternatives: Items = ()
     entities: Items = ()
     personal_data: Items = ()
     model: str
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +212,16 @@ class Redacted(Companion):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reviewed(Companion):
+    """A reviewer said what a message means, so that understanding can learn from it: "accepted", "corrected" or "rejected"."""
+
+    TOPIC: ClassVar[str] = "interaction.reviewed.1"
+    verdict: str
+    intent: str
+    decided_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Corrected(Companion):
     """The person's correction of something held on them."""
 
@@ -223,10 +264,15 @@ EVENTS: tuple[type[ConversationEvent], ...] = (
     MessageSent,
     Rated,
     Redacted,
+    Reviewed,
     Corrected,
     HandedOver,
     Erased,
 )
+
+
+TOPICS = frozenset(topic for event in EVENTS for topic in event.topics())
+"""Every event topic of the conversations, earlier versions included."""
 
 
 def companion_id(interaction_id: UUID, event_topic: str, step: int = 0) -> UUID:

@@ -172,6 +172,15 @@ def _conversation(cls: type[ConversationEvent]) -> _Kind:
     return _kind(cls.TOPIC, HEADER_FIELDS, tuple(field.name for field in fields(cls)), make)
 
 
+def _earlier(topic: str, read: Callable[[Mapping[str, Any]], dict[str, Any]], current: _Kind) -> _Kind:
+    """An earlier version of an event topic: read as it was written, given as the current one."""
+
+    def make(stored: StoredEvent, header: Header, fields: dict[str, Any]) -> Event:
+        return current.make(stored, header, read(fields))
+
+    return _Kind(codec.sealed(topic), (), tuple(sorted(codec.ids(topic))), make)
+
+
 def _register(cls: type[RegisterEvent], aggregate_topic: str) -> _Kind:
     make_event: Callable[..., RegisterEvent] = cls
     created = "originator_topic" in cls.__dataclass_fields__
@@ -204,9 +213,11 @@ _KINDS: dict[str, _Kind] = {}
 for _event in EVENTS:
     register_topic(_event.TOPIC, _event)
     _KINDS[_event.TOPIC] = _conversation(_event)
+    for _topic, _reader in _event.EARLIER.items():
+        _KINDS[_topic] = _earlier(_topic, _reader, _KINDS[_event.TOPIC])
 for _aggregate in _AGGREGATES:  # the library registers the topics of an aggregate that has one, and of its events
     for _recorded in _aggregate.EVENTS:
         _KINDS[_recorded.TOPIC] = _register(_recorded, _aggregate.TOPIC)
 
 EVENT_TOPICS = frozenset(_KINDS)
-"""Every event topic that this program writes and reads."""
+"""Every event topic that this program reads; of the earlier versions among them it writes none."""

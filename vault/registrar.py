@@ -28,10 +28,13 @@ from vault.interaction import Erased
 from vault.keys import IMPROVEMENT, Change, EraseApplied, Give, KeyStore, Lift, Pending, Person, Restrict, Withdraw
 from vault.mapper import SealingMapper
 from vault.register import Register
+from vault.seal import read_header
 from vault.subject import DataSubject
 
 ATTEMPTS_MAX = 8
 ACCESSES_AT_ONCE = 200
+STALE_MODEL_DAYS = 30
+DAY_US = 86_400_000_000
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +66,12 @@ class Registrar:
         conversations: Conversations,
         mapper: SealingMapper,
         *,
+        stale_model_days: int = STALE_MODEL_DAYS,
         clock: Callable[[], int] = now_us,
     ) -> None:
+        """`stale_model_days`: how long a model may answer after somebody it learnt from does not agree any more."""
         self._keys = keys
+        self._stale_us = stale_model_days * DAY_US
         self._register = register
         self._conversations = conversations
         self._mapper = mapper
@@ -191,7 +197,13 @@ class Registrar:
             except PartitionStopped as error:
                 stopped[number] = error
         self.finish_pending()
+        self.end_models()
         return stopped
+
+    def end_models(self) -> None:
+        """Destroys the keys of models whose time is over."""
+        for model in self._keys.end_stale_models(self._clock() - self._stale_us):
+            log.warning("model ended", extra={"model": str(model)})
 
     def _changes(self, stored: Any) -> list[Change]:
         """What an accepted register event means for the grants."""
@@ -205,14 +217,15 @@ class Registrar:
         if topic == DataSubject.Erased.TOPIC:
             return [EraseApplied(person.subject, self._clock())]
         if topic == DataSubject.Restricted.TOPIC:
-            return [Restrict(person.subject)]
+            return [Restrict(person.subject, read_header(stored.state).at_us)]
         if topic == DataSubject.RestrictionLifted.TOPIC:
             return [Lift(person.subject)]
         purpose = self._mapper.to_domain_event(stored).purpose
         if purpose != IMPROVEMENT:
             return []
-        kind = Give if topic == DataSubject.ConsentGiven.TOPIC else Withdraw
-        return [kind(person.subject, purpose)]
+        if topic == DataSubject.ConsentGiven.TOPIC:
+            return [Give(person.subject, purpose)]
+        return [Withdraw(person.subject, purpose, read_header(stored.state).at_us)]
 
     # Erasure
 

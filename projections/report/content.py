@@ -218,10 +218,14 @@ def _decisions(interactions: Sequence[Json]) -> list[Json]:
     found = []
     for held in interactions:
         events = {event["event"]: event for event in held["events"] if "unreadable" not in event}
-        understood, answered = events.get(Understood.TOPIC), events.get(Answered.TOPIC)
+        understood = next((events[topic] for topic in Understood.topics() if topic in events), None)
+        answered = events.get(Answered.TOPIC)
         if understood is None:
             continue
         decision = {name: understood[name] for name in ("at", "intent", "confidence", "alternatives", "model")}
+        if understood["outcome"] == "not_understood":
+            reading = {name: understood[name] for name in ("intent", "confidence")}
+            decision.update(intent="", alternatives=[reading, *understood["alternatives"]][not reading["intent"] :])
         decision["interaction"] = held["interaction"]
         decision["answered"] = answered is not None
         decision["replies"] = len(answered["replies"]) if answered else 0

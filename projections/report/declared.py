@@ -91,7 +91,7 @@ def categories(declaration: Declaration | None, interactions: Sequence[Json]) ->
     """Every category that is declared, and every kind of personal data that understanding found in messages, with how often."""
     declared: Mapping[str, Category] = declaration.categories if declaration else {}
     found: dict[str, int] = {}
-    for event in _events(interactions, Understood.TOPIC):
+    for event in _events(interactions, *Understood.topics()):
         for each in event["personal_data"]:
             found[each["kind"]] = found.get(each["kind"], 0) + 1
     return [
@@ -185,9 +185,9 @@ def transfers(declaration: Declaration | None) -> list[Json]:
     ]
 
 
-def _events(interactions: Sequence[Json], topic: str) -> Iterator[Json]:
-    """Readable events of a topic."""
+def _events(interactions: Sequence[Json], *topics: str) -> Iterator[Json]:
+    """Readable events of some event topics."""
     for interaction in interactions:
         for event in interaction["events"]:
-            if event["event"] == topic and "unreadable" not in event:
+            if event["event"] in topics and "unreadable" not in event:
                 yield event

@@ -39,7 +39,7 @@ REASONS: Mapping[str, str] = {
 """Reasons of ours, beside the names of `Unreadable` in lower case."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_OWN_WORDS = frozenset({Received.TOPIC, Understood.TOPIC, Answered.TOPIC})
+_OWN_WORDS = frozenset({Received.TOPIC, *Understood.topics(), Answered.TOPIC})
 _REGISTER_HEADER = frozenset({"originator_id", "originator_version", "timestamp", "case", "originator_topic"})
 _REQUESTS = frozenset(event.TOPIC for event in PrivacyRequest.EVENTS)
 _SECTION_OF = {
@@ -155,7 +155,7 @@ def _set_corrections_beside_originals(events: Sequence[Json]) -> None:
             if event["event"] == Corrected.TOPIC:
                 continue
             originals = [event[name]] if name in event and name not in ABOUT else []
-            originals += [each["value"] for each in event.get("entities", ()) if each["entity"] == name]
+            originals += [each["value"] for each in event.get("entities", ()) if each["type"] == name]
             if originals:
                 correction["original"] += originals
                 event.setdefault("corrected", []).append(said)

@@ -54,7 +54,7 @@ def _spans(events: Sequence[Json]) -> list[Span]:
     size = next((len(event["text"]) for event in events if event["event"] == Received.TOPIC and "text" in event), 0)
     found = []
     for event in events:
-        if event["event"] == Understood.TOPIC:
+        if event["event"] in Understood.topics():
             for each in event.get("personal_data", ()):
                 start, end = max(each["start"], 0), min(each["end"], size)
                 if each["kind"].startswith(MARK) and start < end:

@@ -34,6 +34,7 @@ from projections import views
 from projections.rows import CONVERSATIONS, NO_EVIDENCE, Batch, Span
 from projections.settle import Filling, asked, settle
 from projections.store import Store
+from vault.interaction import Answered, Received, Understood
 from vault.keys import KekDirectory, KeyStore
 
 PARTITIONS = 4
@@ -79,8 +80,11 @@ def _pattern(values: Callable[[int], Any], kind: pa.DataType) -> pa.Array:
     return pa.array([values(at) for at in range(PER_PERSON)] * PEOPLE_A_BATCH, kind)
 
 
+TURN = (Received.TOPIC, Understood.TOPIC, Answered.TOPIC)
+
+
 def _topic(at: int) -> str:
-    return views.OWN_WORDS[at % 3] if at < 3 * TURNS else "reply.delivered.1"
+    return TURN[at % 3] if at < 3 * TURNS else "reply.delivered.1"
 
 
 class Maker:
@@ -88,8 +92,8 @@ class Maker:
 
     def __init__(self) -> None:
         step_us = 365 * 86_400_000_000 // PER_PERSON
-        understood = [_topic(at) == views.UNDERSTOOD for at in range(PER_PERSON)]
-        answered = [_topic(at) == views.ANSWERED for at in range(PER_PERSON)]
+        understood = [_topic(at) == Understood.TOPIC for at in range(PER_PERSON)]
+        answered = [_topic(at) == Answered.TOPIC for at in range(PER_PERSON)]
         text = pa.string()
         self._constant: Mapping[str, pa.Array] = {
             "index": _pattern(lambda at: at % 3 if at < 3 * TURNS else 0, pa.uint32()),
@@ -207,7 +211,7 @@ class Arriving:
             "index": pa.array([n % 3 for n in range(rows)], pa.uint32()),
             "originator": _uuids(b"".join([os.urandom(16) * 3 for _ in range(turns)]), rows),
             "version": pa.array([n % 3 + 1 for n in range(rows)], pa.uint32()),
-            "event_topic": pa.array(list(views.OWN_WORDS) * turns),
+            "event_topic": pa.array(list(TURN) * turns),
             "subject": _uuids(b"".join([person * 3 for person in who]), rows),
             "happened_at": _numbers(iter([time.time_ns() // 1_000] * rows)).cast(pa.timestamp("us", "UTC")),
             "channel": pa.repeat(pa.scalar("web"), rows),

@@ -22,7 +22,7 @@ SCHEMAS = sorted((CHECKOUT / "schemas").glob("*.avsc"))
 README = CHECKOUT / "README.md"
 ENVELOPES = {"commit.1"}
 PERSONAL = {"yes", "no", "pseudonym", "sealed"}
-INSIDE = {"erase-preview", "verify-projection", "snapshot-part"}
+INSIDE = {"erase-preview", "verify-projection", "snapshot-part", "review-list", "review-show", "review-decide"}
 """What the program asks itself, and nobody types."""
 
 

@@ -172,3 +172,37 @@ def test_calibration_error_is_the_mean_gap() -> None:
     sure = np.array([0.9, 0.9, 0.1, 0.1])
     assert calibration_error(sure, np.array([True, True, False, False])) == pytest.approx(0.1)
     assert calibration_error(sure, np.array([False, False, True, True])) == pytest.approx(0.9)
+
+
+# The message before
+
+
+def dialogues() -> list[Example]:
+    """Two wishes, each begun in words of its own and gone on with in the same words."""
+    begun = {"book": "I want a table number {}", "menu": "what is dish number {}"}
+    examples = []
+    for intent, words in begun.items():
+        for number in range(12):
+            examples.append(Example(words.format(number), intent))
+            examples += [Example(text, intent, before=intent) for text in ("yes please", "that one", f"the {number}")]
+    return examples
+
+
+def test_what_was_meant_before_decides_what_words_that_fit_everything_mean() -> None:
+    learnt, metrics = Intents.train(dialogues())
+    texts = ["yes please", "yes please", "what is dish number 3"]
+    answers = learnt.rank(texts, ["book", "menu", "book"])
+    assert [answer.intents[0][0] for answer in answers] == ["book", "menu", "menu"]
+    alone = [learnt.rank([text], [before])[0] for text, before in zip(texts, ["book", "menu", "book"], strict=True)]
+    assert [one.intents[0][0] for one in alone] == [one.intents[0][0] for one in answers]
+    assert metrics["in_scope_accuracy"] > 0.9
+    again = Intents.from_parts(*learnt.parts())
+    assert again.rank(texts, ["book", "menu", "book"]) == answers
+
+
+def test_a_message_before_that_training_never_saw_changes_nothing(intents: Intents) -> None:
+    learnt, _ = Intents.train(dialogues(), calibrate=False)
+    for text in ("that one", "what is dish number 3"):
+        batched, _ = learnt.probabilities([text, text], ["unheard of", "unheard of either"])
+        np.testing.assert_array_equal(batched[0], batched[1])
+    assert intents.rank(["une table"], ["book"]) == intents.rank(["une table"])

@@ -29,6 +29,7 @@ def turn(sender: str, number: int, text: str = "words of no importance", **under
     def and_then(interaction_id: UUID, subject: UUID) -> Sequence[ConversationEvent]:
         common: dict[str, Any] = {"originator_id": interaction_id, "subject": subject, "channel": "web"}
         facts = {"language": "en", "intent": "greet", "confidence": 0.75, "model": "recorded", **understood}
+        facts.setdefault("outcome", "understood" if facts["intent"] else "not_understood")
         return [
             Understood(originator_version=2, at_us=at_us + 2_000, **common, **facts),
             Answered(

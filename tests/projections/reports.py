@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from eventsourcing.persistence import StoredEvent
 from pypdf import PdfReader
 
 from projections.declaration import Declaration, parse
@@ -18,6 +19,7 @@ from vault.commit import Commit
 from vault.ids import partition_of
 from vault.interaction import ConversationEvent, Received, companion_id
 from vault.keys import Person
+from vault.seal import stored
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LATER_US = 1_760_000_000_000_000
@@ -110,6 +112,28 @@ def companion(vault: Vault, kind: type[Any], interaction: str, **fields: Any) ->
     place = {"subject": subject_of(vault, "visitor"), "at_us": LATER_US, "channel": "web", **fields}
     originator = companion_id(UUID(interaction), f"{kind.TOPIC}/{uuid4()}")
     return kind(originator_id=originator, interaction_id=UUID(interaction), **place)
+
+
+UNDERSTOOD_BEFORE = {
+    "language": "en",
+    "intent": "greet",
+    "confidence": 0.5,
+    "alternatives": [],
+    "entities": [{"start": 0, "end": 5, "entity": "thing", "value": "words"}],
+    "personal_data": [{"start": 6, "end": 8, "kind": "email"}],
+    "model": "an earlier program's",
+}
+"""A payload of interaction.understood.1."""
+
+
+def understood_before(vault: Vault) -> StoredEvent:
+    """What an earlier version of the program understood of a message of the visitor, as it stands in the log."""
+    who = (subject_of(vault, "visitor"), LATER_US, "web")
+    sealed = vault.mapper.seal_fields("interaction.understood.1", uuid4(), 2, *who, UNDERSTOOD_BEFORE)
+    partition = vault.conversations.partition(partition_of(who[0]))
+    upto = partition.catch_up() - 1
+    partition.append([Commit((sealed,), follower="nlu", after=partition.position("nlu"), upto=upto)])
+    return stored(sealed)
 
 
 def received(vault: Vault, text: str, **fields: Any) -> Received:

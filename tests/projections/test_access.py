@@ -11,7 +11,7 @@ import pytest
 from projections.report import Asked, digest, rendered
 from projections.worker import Projector
 from tests.projections.conftest import change, said, subject_of, turn
-from tests.projections.reports import append, companion, declaration, make, person
+from tests.projections.reports import append, companion, declaration, make, person, understood_before
 from tests.vault.conftest import Vault
 from vault.errors import BadInput
 from vault.ids import partition_of
@@ -32,7 +32,7 @@ def test_everything_that_was_said_and_understood_is_in_it_in_order(vault: Vault,
     events = content["interactions"][0]["events"]
     assert [event["event"] for event in events] == [
         "interaction.received.1",
-        "interaction.understood.1",
+        "interaction.understood.2",
         "interaction.answered.1",
     ]
     assert (events[1]["intent"], events[1]["confidence"], events[1]["language"]) == ("greet", 0.75, "en")
@@ -353,8 +353,28 @@ def test_what_the_assistant_decided_is_told_with_what_it_did(vault: Vault, proje
     assert (second["intent"], second["fallback"]) == ("", True)
 
 
+def test_a_reading_that_was_not_acted_on_is_told_as_a_reading_and_not_as_the_intent(
+    vault: Vault, projector: Projector
+) -> None:
+    vault.intake.receive([turn("visitor", 1, intent="thank", confidence=0.25, outcome="not_understood")])
+    (decision,) = make(vault, projector).content["automated_decisions"]
+    assert (decision["intent"], decision["alternatives"]) == ("", [{"intent": "thank", "confidence": 0.25}])
+
+
+def test_what_an_earlier_version_of_the_program_understood_is_told_in_the_words_of_this_one(
+    vault: Vault, projector: Projector
+) -> None:
+    vault.intake.receive([turn("visitor", 1)])
+    understood_before(vault)
+    _, before = make(vault, projector).content["interactions"]
+    (event,) = before["events"]
+    assert (event["event"], event["intent"], event["outcome"]) == ("interaction.understood.1", "greet", "understood")
+    (entity,) = event["entities"]
+    assert (entity["type"], entity["value"], entity["score"]) == ("thing", "words", None)
+
+
 def test_a_correction_stands_beside_the_original_and_replaces_nothing(vault: Vault, projector: Projector) -> None:
-    entities = [{"start": 0, "end": 5, "entity": "day", "value": "Monday"}]
+    entities = [{"start": 0, "end": 5, "type": "day", "value": "Monday"}]
     vault.intake.receive([turn("visitor", 1, "on a Monday", entities=entities)])
     interaction = make(vault, projector).content["interactions"][0]["interaction"]
     append(vault, companion(vault, Corrected, interaction, field="day", value="Tuesday"))

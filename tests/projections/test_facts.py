@@ -18,10 +18,13 @@ def test_understanding_is_what_reading_the_whole_payload_gives(
     language: str, intent: str, confidence: float, model: str
 ) -> None:
     written = {"language": language, "intent": intent, "confidence": confidence, "model": model}
-    payload = codec.encode(
-        "interaction.understood.1", {**written, "alternatives": [], "entities": [], "personal_data": []}
-    )
-    assert facts.of_understood(payload) == (language.encode(), intent.encode() or None, confidence, None)
+    nothing: dict[str, object] = {"alternatives": [], "entities": [], "personal_data": []}
+    read = (language.encode(), intent.encode() or None, confidence, None)
+    assert facts.of_understood_1(codec.encode("interaction.understood.1", {**written, **nothing})) == read
+    for outcome in ("understood", "unsure", "not_understood"):
+        now = {**written, **nothing, "outcome": outcome, "truncated": False}
+        found = facts.of_understood(codec.encode("interaction.understood.2", now))
+        assert found == (read if outcome != "not_understood" else (read[0], None, *read[2:]))
 
 
 @given(replies=st.lists(st.text(max_size=300), max_size=5), fallback=st.booleans())
@@ -31,7 +34,7 @@ def test_a_fallback_is_found_before_any_replies(replies: list[str], fallback: bo
     assert facts.of_answered(payload) == (None, None, None, fallback)
 
 
-@pytest.mark.parametrize("read", [facts.of_understood, facts.of_answered])
+@pytest.mark.parametrize("read", [facts.of_understood, facts.of_understood_1, facts.of_answered])
 @pytest.mark.parametrize("payload", [b"", b"\x04", b"\x04en", b"\x04en\x7e", b"\x80"])
 def test_a_payload_that_is_cut_short_is_tampered(read: object, payload: bytes) -> None:
     with pytest.raises(EventTampered):

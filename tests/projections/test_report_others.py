@@ -25,7 +25,7 @@ def spans(*places: tuple[int, int]) -> list[dict[str, Any]]:
 def test_a_marked_span_is_blanked_wherever_its_words_stand_and_the_report_says_how_many(
     vault: Vault, projector: Projector
 ) -> None:
-    entities = [{"start": 13, "end": 20, "entity": "person", "value": "ZYXWVUT"}]
+    entities = [{"start": 13, "end": 20, "type": "person", "value": "ZYXWVUT"}]
     vault.intake.receive(
         [turn("visitor", 1, TEXT, personal_data=OTHER, entities=entities), turn("visitor", 2, "zyxWVUT!")]
     )

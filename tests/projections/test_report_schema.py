@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from projections.report import Report, rendered, taken
 from projections.worker import Projector
 from tests.projections.conftest import change, subject_of, turn
-from tests.projections.reports import append, companion, declaration, make, person
+from tests.projections.reports import append, companion, declaration, make, person, understood_before
 from tests.vault.conftest import Vault
 from vault.interaction import (
     Called,
@@ -25,6 +25,7 @@ from vault.interaction import (
     Rated,
     Redacted,
     Returned,
+    Reviewed,
     TimerDue,
     TimerSet,
 )
@@ -61,7 +62,7 @@ def errors(name: str, content: Any) -> list[str]:
 def all_there_is(vault: Vault, projector: Projector) -> None:
     """Every kind of event that a living person can have, once at least."""
     data = [{"start": 0, "end": 5, "kind": "other:name"}]
-    entities = [{"start": 0, "end": 5, "entity": "thing", "value": "words"}]
+    entities = [{"start": 0, "end": 5, "type": "thing", "value": "words"}]
     alternatives = [{"intent": "thank", "confidence": 0.2}]
     turns = [
         turn("visitor", n, personal_data=data, entities=entities, alternatives=alternatives, intent=("greet", "")[n])
@@ -80,7 +81,9 @@ def all_there_is(vault: Vault, projector: Projector) -> None:
     append(vault, companion(vault, TimerDue, first, step=2, flow="remind", slots="{}", language="en"))
     append(vault, companion(vault, Rated, first, score=5, remark=None))
     append(vault, companion(vault, Corrected, first, field="text", value="other words"))
+    append(vault, companion(vault, Reviewed, first, verdict="accepted", intent="greet", decided_by="reviewer"))
     append(vault, companion(vault, HandedOver, first, queue="agents", ground="asked for"))
+    understood_before(vault)
     append(vault, companion(vault, Redacted, second, ground="asked for"))
     subject, both = subject_of(vault, "visitor"), person(vault)
     registrar = vault.registrar

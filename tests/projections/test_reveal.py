@@ -83,7 +83,7 @@ def test_each_event_shows_its_words_or_all_of_its_fields(analyst: Analyst) -> No
     found = dict(analyst.asks("SELECT event_topic, reveal(e) FROM sealed_event e").rows)
     assert found["interaction.received.1"] == "à bientôt 🙂"
     assert found["interaction.answered.1"] == "a reply " * 20 + "\nand another"
-    understood = json.loads(found["interaction.understood.1"])
+    understood = json.loads(found["interaction.understood.2"])
     assert understood["intent"] == "greet"
     assert understood["confidence"] == 0.75
 

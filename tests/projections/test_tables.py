@@ -78,7 +78,7 @@ def test_a_restriction_is_a_row_with_its_lifting_and_closes_the_facts_of_what_co
     query = 'SELECT "case", lifted_at IS NOT NULL FROM restriction'
     assert rows(projector.store, query) == [(case, False)]
     assert rows(projector.store, "SELECT count(*) FROM interaction WHERE intent IS NULL") == [(2,)]
-    assert ("interaction.understood.1", "withheld", 2) in rows(
+    assert ("interaction.understood.2", "withheld", 2) in rows(
         projector.store, "SELECT event_topic, reason, events FROM unreadable"
     )
     vault.registrar.lift_restriction(subject, ground="settled")

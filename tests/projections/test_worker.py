@@ -25,6 +25,7 @@ from tests.projections.conftest import (
     subject_of,
     turn,
 )
+from tests.projections.reports import understood_before
 from tests.vault.conftest import Vault, open_vault
 from vault.commit import Commit
 from vault.errors import LogUnavailable
@@ -34,7 +35,7 @@ from vault.interaction import Understood
 
 Project = Callable[[], Projector]
 
-TOPICS = ["interaction.answered.1", "interaction.received.1", "interaction.understood.1"]
+TOPICS = ["interaction.answered.1", "interaction.received.1", "interaction.understood.2"]
 
 
 def test_every_accepted_event_is_a_row_and_every_fact_is_read(vault: Vault, projector: Projector) -> None:
@@ -60,7 +61,7 @@ def test_rows_carry_what_the_clear_header_says(vault: Vault, projector: Projecto
     (row,) = rows(
         projector.store,
         'SELECT partition, "offset", "index", version, subject, epoch_us(happened_at), channel, octet_length(key_id)'
-        " FROM sealed_event WHERE event_topic = 'interaction.understood.1'",
+        " FROM sealed_event WHERE event_topic = 'interaction.understood.2'",
     )
     subject = subject_of(vault, "visitor-0")
     assert row == (partition_of(subject), 0, 1, 2, subject, START_US + 2_000, "web", 32)
@@ -87,6 +88,16 @@ def test_channels_of_many_lengths_are_kept_apart(vault: Vault, projector: Projec
     )
 
 
+def test_facts_of_every_version_of_what_was_understood_are_read(vault: Vault, projector: Projector) -> None:
+    vault.intake.receive([turn("visitor", 1, intent="thank", confidence=0.25, outcome="not_understood")])
+    understood_before(vault)
+    projector.catch_up()
+    assert rows(projector.store, "SELECT intent, confidence FROM interaction ORDER BY confidence") == [
+        (None, 0.25),
+        ("greet", 0.5),
+    ]
+
+
 def test_what_is_understood_later_in_a_followers_commit_completes_the_interaction(
     vault: Vault, projector: Projector
 ) -> None:
@@ -105,6 +116,7 @@ def test_what_is_understood_later_in_a_followers_commit_completes_the_interactio
         language="fr",
         intent="greet",
         confidence=0.5,
+        outcome="unsure",
         model="m",
     )
     commit = Commit.of((vault.mapper.to_stored_event(understood),), follower="nlu", after=-1, upto=0)
@@ -191,6 +203,7 @@ def test_void_events_are_not_projected(vault: Vault, projector: Projector) -> No
         language="en",
         intent="greet",
         confidence=1.0,
+        outcome="understood",
         model="m",
     )
     stored = vault.mapper.to_stored_event(late)

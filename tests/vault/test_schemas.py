@@ -14,10 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.vault.conftest import Vault
 from tests.vectors.freeze import CHECKOUT, ENVELOPE, VECTORS, declared, digest, freeze, from_json, sample
 from vault import codec
 from vault.errors import EventTampered
+from vault.intake import Message
+from vault.interaction import Understood
 from vault.mapper import EVENT_TOPICS
+from vault.seal import stored
 
 SCHEMAS = declared()
 PUBLISHED: dict[str, str] = json.loads((VECTORS / "schemas.json").read_text("utf-8"))
@@ -196,3 +200,24 @@ def test_ids_are_the_fields_of_sixteen_bytes() -> None:
         assert codec.ids(topic) == {
             name for name, value in full.items() if isinstance(value, bytes) and len(value) == 16
         }
+
+
+# Earlier versions
+
+
+def test_an_earlier_version_is_read_as_the_current_one_says_it(vault: Vault) -> None:
+    turn = Message("web", "site", "visitor", "m1", "words", 1_750_000_000_000_000)
+    (receipt,) = vault.intake.receive([turn])
+    for fields, _ in SAMPLES["interaction.understood.1"]:
+        place = (receipt.interaction_id, 2, receipt.subject, turn.at_us, "web")
+        sealed = vault.mapper.seal_fields("interaction.understood.1", *place, fields)
+        event = vault.mapper.open(stored(sealed))
+        assert isinstance(event, Understood)
+        same = ("language", "intent", "confidence", "alternatives", "model")
+        assert {name: getattr(event, name) for name in same} == {name: fields[name] for name in same}
+        assert event.outcome == ("understood" if fields["intent"] else "not_understood")
+        assert [(e["type"], e["value"]) for e in event.entities] == [
+            (e["entity"], e["value"]) for e in fields["entities"]
+        ]
+        again = vault.mapper.open(vault.mapper.to_stored_event(event))
+        assert again == event, "what was read of an earlier version can be written as the current one"

@@ -19,10 +19,11 @@ from vault.keys.database import TABLES, Database, translated
 from vault.keys.identity import open_identity, open_tie
 from vault.keys.index import SIZE
 from vault.keys.kek import KekDirectory
+from vault.keys.mentions import open_mention
 from vault.keys.wrap import unwrap_dek
 
 SAMPLE = 500
-"""DEKs of a copy whose grants are opened to prove it; and as many identities and ties."""
+"""DEKs of a copy whose grants are opened to prove it; and as many identities, ties and mentions."""
 
 _NAME = re.compile(r"keys-epoch-([1-9][0-9]{0,8})-[0-9TZ]+\.db")
 
@@ -98,6 +99,11 @@ def _prove(path: Path, keks: KekDirectory, counts: dict[str, int]) -> None:
                 open_identity(keks, *row)
             for row in c.execute("SELECT * FROM tie WHERE keyed_subject >= ? ORDER BY keyed_subject LIMIT 1", at):
                 open_tie(keks, *row)
+            for row in c.execute(
+                "SELECT entry, keyed_message, keyed_subject, epoch, wrapped FROM mention WHERE entry >= ? ORDER BY entry LIMIT 1",
+                at,
+            ):
+                open_mention(keks, *row)
 
 
 def _sync(path: Path) -> None:

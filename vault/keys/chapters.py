@@ -24,6 +24,8 @@ from vault.seal import Dek
 
 EVIDENCE_MONTH = Month(-1)
 """Stands for the month of an evidence DEK, which has none."""
+MODEL_MONTH = Month(-2)
+"""The same of the DEK that seals a model, whose owner is the model."""
 EVIDENCE = "evidence"
 _CONTENT_PURPOSES = ("service", "rights", IMPROVEMENT)
 _DELETED_AT_ONCE = 5_000

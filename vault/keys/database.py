@@ -18,14 +18,15 @@ from pathlib import Path
 
 from vault.errors import HomeNewer, KeysUnavailable, StartRefused, VaultError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x50_41_52_4C
 """`PARL`: tells a key store from any other SQLite file."""
 
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
--- A DEK by its commitment. id: see row_of. owner: subject or case. month: see vault.keys.model; -1: the evidence DEK of a case.
+-- A DEK by its commitment. id: see row_of. owner: subject or case. month: see vault.keys.model; -1: the evidence DEK of a case;
+-- -2: of a model that was trained on people.
 -- consented: made while its person consented to improvement, and that consent was never withdrawn since.
 CREATE TABLE dek (
     id INTEGER PRIMARY KEY, key_id BLOB NOT NULL, owner BLOB NOT NULL, month INTEGER NOT NULL,
@@ -59,7 +60,23 @@ CREATE TABLE note (
 CREATE TABLE followed (partition INTEGER PRIMARY KEY, position INTEGER NOT NULL);
 """
 
-TABLES = ("dek", "key_grant", "standing", "fence", "identity", "tie", "note")
+_SINCE_2 = """
+-- E-mail addresses and telephone numbers that people typed, by keyed hash, and in which of their messages. No proof of identity.
+CREATE TABLE IF NOT EXISTS mention (
+    entry BLOB NOT NULL, keyed_message BLOB NOT NULL, keyed_subject BLOB NOT NULL, month INTEGER NOT NULL,
+    epoch INTEGER NOT NULL, wrapped BLOB NOT NULL, PRIMARY KEY (entry, keyed_message)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS mention_of ON mention (keyed_subject, keyed_message);
+
+-- A model that was trained on people; the DEK that seals it has its id as owner. stale_us: since when somebody it learnt from does
+-- not agree any more; null while all do.
+CREATE TABLE IF NOT EXISTS model (id BLOB PRIMARY KEY, made_us INTEGER NOT NULL, stale_us INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS learnt_from (
+    model BLOB NOT NULL REFERENCES model (id), keyed_message BLOB NOT NULL, keyed_subject BLOB NOT NULL, month INTEGER NOT NULL,
+    PRIMARY KEY (model, keyed_message)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS learnt_from_of ON learnt_from (keyed_subject, keyed_message);
+"""
+
+TABLES = ("dek", "key_grant", "standing", "fence", "identity", "tie", "mention", "model", "learnt_from", "note")
 
 
 class Database:
@@ -89,7 +106,7 @@ class Database:
                 ) from error
             connection = _connect(path, busy_timeout_ms)
             connection.executescript(
-                f"BEGIN; {_SCHEMA} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
+                f"BEGIN; {_SCHEMA} {_SINCE_2} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
             )
         return cls(path, connection, busy_timeout_ms)
 
@@ -119,6 +136,9 @@ class Database:
                 f"the key store {path} is of version {version}, this program knows {SCHEMA_VERSION}",
                 remedy="use the newer program",
             )
+        if version < SCHEMA_VERSION:
+            with translated(path):
+                connection.executescript(f"BEGIN IMMEDIATE; {_SINCE_2} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
         return cls(path, connection, busy_timeout_ms)
 
     @contextmanager

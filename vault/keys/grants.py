@@ -9,12 +9,13 @@ from __future__ import annotations
 import sqlite3
 from uuid import UUID
 
+from vault.keys import models
 from vault.keys.chapters import is_known, set_standing, standing
 from vault.keys.database import writing_epoch
 from vault.keys.erasure import erase_applied
 from vault.keys.index import KeyedIndex
 from vault.keys.kek import KekDirectory
-from vault.keys.model import IMPROVEMENT, Change, EraseApplied, Give, Lift, Restrict
+from vault.keys.model import IMPROVEMENT, Change, EraseApplied, Give, Lift, Restrict, Withdraw
 from vault.keys.wrap import grant_place, unwrap_dek, wrap
 
 
@@ -27,10 +28,13 @@ def carry_out(c: sqlite3.Connection, keks: KekDirectory, index: KeyedIndex, chan
         return
     elif isinstance(change, Restrict):
         _restrict(c, subject)
+        models.person_left(c, index.subject(subject), change.at_us)
     elif isinstance(change, Lift):
         _lift(c, keks, subject)
     elif change.purpose == IMPROVEMENT:
         _consent(c, subject, given=isinstance(change, Give))
+        if isinstance(change, Withdraw):
+            models.person_left(c, index.subject(subject), change.at_us)
 
 
 def _consent(c: sqlite3.Connection, subject: UUID, *, given: bool) -> None:

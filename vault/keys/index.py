@@ -28,6 +28,7 @@ class KeyedIndex:
 
         self._entry, self._subject, self._case = keyed(b"entry 1"), keyed(b"subject 1"), keyed(b"case 1")
         self._claim, self._interaction, self._check = keyed(b"claim 1"), keyed(b"interaction 1"), keyed(b"check 1")
+        self._mention, self._message = keyed(b"mention 1"), keyed(b"message 1")
 
     def entry(self, channel: str, external_id: str) -> bytes:
         """Of an identity: how a channel knows a person. Raises `BadInput` for a name that is too long."""
@@ -52,6 +53,14 @@ class KeyedIndex:
     def interaction(self, claim: bytes, subject: UUID) -> UUID:
         """Of a message, by the hash that claims it, of this person: another person under the same name never gets the same."""
         return uuid_of(_hash(self._interaction, claim, subject.bytes))
+
+    def mention(self, kind: str, value: str) -> bytes:
+        """Of an e-mail address or a telephone number that somebody typed, in its normal form."""
+        return _hash(self._mention, kind.encode(), value.encode())
+
+    def message(self, originator: UUID) -> bytes:
+        """Of a message, where it must not be seen which one it is."""
+        return _hash(self._message, originator.bytes)
 
     def check(self) -> str:
         """Tells this secret from any other without telling what it is."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, NewType
 from uuid import UUID
 
 from vault.errors import BadInput
-from vault.ids import NOBODY
+from vault.ids import NOBODY, KeyId
 
 IMPROVEMENT = "improvement"
 """The purpose that stands under consent; the others stand under contract or law."""
@@ -107,17 +107,19 @@ class Give:
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """Consent was withdrawn: no chapter serves `purpose` any more."""
+    """Consent was withdrawn at `at_us`: no chapter serves `purpose` any more, and what was learnt from the person is stale since then."""
 
     subject: UUID
     purpose: str = IMPROVEMENT
+    at_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Restrict:
-    """Processing was restricted (GDPR Art. 18): only access remains."""
+    """Processing was restricted (GDPR Art. 18) at `at_us`: only access remains, and what was learnt from the person is stale."""
 
     subject: UUID
+    at_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,44 @@ class EraseApplied:
 
 
 Change = Give | Withdraw | Restrict | Lift | EraseApplied
+
+
+# What people typed, and what was learnt from it
+
+
+class Mention(NamedTuple):
+    """A subject typed the normal form `value` of an e-mail address or telephone number (`kind`) in the message `originator`."""
+
+    kind: str
+    value: str
+    subject: UUID
+    originator: UUID
+    at_us: int
+
+
+class Source(NamedTuple):
+    """A message that a model learns from, and the key that it opened with."""
+
+    subject: UUID
+    originator: UUID
+    key_id: KeyId
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Sources whose people do not agree any more, so that nothing may be learnt from them."""
+
+    sources: frozenset[Source]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStanding:
+    """A model that was trained on people. `stale_us`: since when one of them does not agree any more; None while all do."""
+
+    id: UUID
+    made_us: int
+    stale_us: int | None
 
 
 # Claims of message ids

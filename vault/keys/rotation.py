@@ -33,7 +33,7 @@ from vault.keys.database import Database, get_meta, set_meta, writing_epoch
 from vault.keys.identity import KEK
 from vault.keys.kek import PURPOSES, KekDirectory
 from vault.keys.model import Rotation
-from vault.keys.wrap import Rewrapping, grant_place, identity_place, note_place, tie_place
+from vault.keys.wrap import Rewrapping, grant_place, identity_place, mention_place, note_place, tie_place
 
 ROWS_AT_ONCE = 4_000
 PAUSE_SECONDS = 0.002
@@ -85,6 +85,14 @@ _TABLES = (
         "UPDATE tie SET epoch = ?, wrapped = ? WHERE keyed_subject = ?",
         (b"",),
         lambda rewrap, row: rewrap(KEK, row[1], tie_place(row[0], row[3]), row[2]),
+    ),
+    _Table(
+        "mention",
+        "SELECT entry, keyed_message, epoch, wrapped, keyed_subject FROM mention"
+        " WHERE (entry, keyed_message) > (?, ?) AND epoch <> ? ORDER BY entry, keyed_message LIMIT ?",
+        "UPDATE mention SET epoch = ?, wrapped = ? WHERE entry = ? AND keyed_message = ?",
+        (b"", b""),
+        lambda rewrap, row: rewrap(KEK, row[2], mention_place(row[0], row[1], row[4]), row[3]),
     ),
     _Table(
         "note",

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from vault.ids import KeyId
-from vault.keys import erasure, notes, rotation, start, verification
+from vault.keys import erasure, mentions, models, notes, rotation, start, verification
 from vault.keys.cache import LeasedCache
 from vault.keys.chapters import Chapters
 from vault.keys.claims import RETENTION_DAYS, ClaimOptions, Claims
@@ -24,16 +24,21 @@ from vault.keys.grants import carry_out
 from vault.keys.identity import Name, People
 from vault.keys.index import KeyedIndex
 from vault.keys.kek import KekDirectory
+from vault.keys.mentions import Mentions
 from vault.keys.model import (
     Change,
     Claim,
     ClaimState,
     Erasure,
     Fence,
+    Lost,
+    Mention,
+    ModelStanding,
     Month,
     Pending,
     Person,
     Rotation,
+    Source,
     Unreadable,
 )
 from vault.seal import Dek
@@ -54,14 +59,17 @@ class KeyStore:
         cache_entries: int,
         lease_seconds: float,
         clock: Callable[[], float],
+        now: Callable[[], float],
     ) -> None:
         """Use `create` or `open`. Each cache (opened DEKs, sealing DEKs, people) holds at most `cache_entries`."""
         self._database = database
         self._claims = claims
         self._keks = keks
+        self._now = now
         self._index = KeyedIndex(keks.secret("index"))
         self._resolved: LeasedCache[Name, Person] = LeasedCache(cache_entries, lease_seconds, clock)
         self._people = People(database, keks, self._index, self._resolved)
+        self._mentions = Mentions(database, keks, self._index)
         self._chapters = Chapters(
             database, keks, self._index, cache_entries=cache_entries, lease_seconds=lease_seconds, clock=clock
         )
@@ -82,7 +90,9 @@ class KeyStore:
         """A new, empty key store and its claims, of the vault that the KEK folder is of. `StartRefused` when there is one already."""
         options = ClaimOptions(busy_timeout_ms, claim_retention_days, now)
         database, claims = start.create(path, keks, options)
-        return cls(database, claims, keks, cache_entries=cache_entries, lease_seconds=lease_seconds, clock=clock)
+        return cls(
+            database, claims, keks, cache_entries=cache_entries, lease_seconds=lease_seconds, clock=clock, now=now
+        )
 
     @classmethod
     def open(
@@ -104,7 +114,9 @@ class KeyStore:
         """
         options = ClaimOptions(busy_timeout_ms, claim_retention_days, now)
         database, claims = start.open_both(path, keks, options, new_claims=new_claims)
-        return cls(database, claims, keks, cache_entries=cache_entries, lease_seconds=lease_seconds, clock=clock)
+        return cls(
+            database, claims, keks, cache_entries=cache_entries, lease_seconds=lease_seconds, clock=clock, now=now
+        )
 
     def close(self) -> None:
         self._database.close()
@@ -139,6 +151,55 @@ class KeyStore:
         """Every (channel, external id) of a person."""
         return self._people.names(subject)
 
+    # What people typed
+
+    def enter_mentions(self, found: Iterable[Mention]) -> int:
+        """Enters what was typed in messages, in one transaction. Returns how much of it is new; none of who is unknown or erased."""
+        return self._mentions.enter(found)
+
+    def mentioned(self, kind: str, value: str) -> list[Person]:
+        """Who typed an e-mail address or a telephone number (`value` is its normal form): no proof of who they are."""
+        return self._mentions.find(kind, value)
+
+    def redact(self, subject: UUID, originator: UUID, at_us: int) -> None:
+        """A message is not to be opened any more: what was typed in it is forgotten, and what was learnt from it is stale."""
+        with self._database.writing() as c:
+            mentions.forget_message(c, self._index, subject, originator)
+            models.message_left(c, self._index, subject, originator, at_us)
+
+    # What was learnt from people
+
+    def begin_model(self, model: UUID, sources: Sequence[Source], at_us: int) -> Dek | Lost:
+        """The key that seals a new model; or which of its sources may not be learnt from any more, and nothing was made."""
+        with self._database.writing() as c:
+            return models.begin(c, self._keks, self._index, model, sources, at_us)
+
+    def model(self, model: UUID) -> ModelStanding | None:
+        """None for a model that this key store never made, or whose key was destroyed."""
+        with self._database.reading() as c:
+            return models.standing(c, model)
+
+    def models(self) -> list[ModelStanding]:
+        """Every model that can still be opened."""
+        with self._database.reading() as c:
+            return models.standings(c)
+
+    def end_model(self, model: UUID) -> None:
+        """Destroys the key of a model: no copy of its file opens any more."""
+        with self._database.writing() as c:
+            models.destroy(c, model)
+
+    def end_stale_models(self, stale_before_us: int) -> list[UUID]:
+        """The same for those that have been stale since before a time. Returns which."""
+        with self._database.reading() as c:
+            if not models.overdue(c, stale_before_us):
+                return []
+        with self._database.writing() as c:
+            ended = models.overdue(c, stale_before_us)
+            for model in ended:
+                models.destroy(c, model)
+        return ended
+
     # DEKs
 
     def opening(self, key_id: KeyId, owner: UUID, purpose: str | None = None) -> Dek | Unreadable:
@@ -162,7 +223,10 @@ class KeyStore:
         return self._chapters.sealing_evidence(case)
 
     def expire(self, before_month: Month) -> int:
-        """Ends the retention of chapters of earlier months. Returns how many."""
+        """Ends the retention of chapters of earlier months, and of what was typed and learnt in them. Returns how many chapters."""
+        with self._database.writing() as c:
+            c.execute("DELETE FROM mention WHERE month < ?", (before_month,))
+            models.months_ended(c, before_month, int(self._now() * 1e6))
         return self._chapters.expire(before_month)
 
     def expired(self, key_ids: Iterable[KeyId]) -> set[KeyId]:

@@ -13,11 +13,13 @@ from uuid import UUID
 
 from vault.errors import KeyTampered
 from vault.keys import notes
-from vault.keys.chapters import EVIDENCE_MONTH, is_fenced, is_known
+from vault.keys.chapters import EVIDENCE_MONTH, MODEL_MONTH, is_fenced, is_known
 from vault.keys.database import Database, get_meta, row_of, translated
 from vault.keys.identity import KEK, open_identity, open_tie, tied
 from vault.keys.index import KeyedIndex
 from vault.keys.kek import KekDirectory
+from vault.keys.mentions import open_mention
+from vault.keys.models import standing, standings
 from vault.keys.wrap import unwrap_dek
 
 ROWS_AT_ONCE = 2_000
@@ -34,9 +36,9 @@ def verify(database: Database, keks: KekDirectory, index: KeyedIndex) -> list[st
         (found,) = c.execute("PRAGMA integrity_check(1)").fetchone()
     if found != "ok":
         return [f"the key store {database.path} is damaged; stop, and restore it from a backup"]
-    checks: list[Callable[[Database, KekDirectory, KeyedIndex], Iterator[str]]] = [_epochs, _deks, _orphans]
+    checks: list[Callable[[Database, KekDirectory, KeyedIndex], Iterator[str]]] = [_epochs, _deks, _orphans, _models]
     if KEK in keks.purposes:
-        checks += [_identities, _ties, _notes]
+        checks += [_identities, _ties, _mentions, _notes]
     problems = []
     for check in checks:
         with translated(database.path):
@@ -62,7 +64,10 @@ def _deks(database: Database, keks: KekDirectory, index: KeyedIndex) -> Iterator
         name = f"key {key_id.hex()[:16]}"
         if number != row_of(key_id):
             yield f"{name} stands in another key's row; {RESTORE}"
-        if month != EVIDENCE_MONTH:
+        if month == MODEL_MONTH:
+            if standing(c, UUID(bytes=owner)) is None:
+                yield f"{name} seals a model this key store does not know; {RESTORE}"
+        elif month != EVIDENCE_MONTH:
             if is_fenced(c, UUID(bytes=owner)):
                 yield f"{name} belongs to subject {UUID(bytes=owner)}, who was erased; {RESTORE}"
             elif not is_known(c, index, UUID(bytes=owner)):
@@ -119,6 +124,30 @@ def _ties(database: Database, keks: KekDirectory, index: KeyedIndex) -> Iterator
             yield f"{name} is of subject {person.subject}, who was erased; {RESTORE}"
 
 
+def _mentions(database: Database, keks: KekDirectory, index: KeyedIndex) -> Iterator[str]:
+    query = (
+        "SELECT entry, keyed_message, keyed_subject, epoch, wrapped FROM mention"
+        " WHERE (entry, keyed_message) > (?, ?) ORDER BY entry, keyed_message LIMIT ?"
+    )
+    for c, row in _rows(database, query, b"", b""):
+        name = f"mention {row[0].hex()}"
+        try:
+            person = open_mention(keks, *row)
+            tie = tied(c, keks, "keyed_subject", row[2])
+        except KeyTampered as error:
+            yield f"{name}: {error}"
+            continue
+        if index.subject(person.subject) != row[2] or tie != person:
+            yield f"{name} says somebody else than its place; {RESTORE}"
+
+
+def _models(database: Database, keks: KekDirectory, index: KeyedIndex) -> Iterator[str]:
+    with database.reading() as c:
+        for one in standings(c):
+            if not c.execute("SELECT 1 FROM dek WHERE owner = ? AND month = ?", (one.id.bytes, MODEL_MONTH)).fetchone():
+                yield f"model {one.id} has no key; {RESTORE}"
+
+
 def _notes(database: Database, keks: KekDirectory, index: KeyedIndex) -> Iterator[str]:
     with database.reading() as c:
         kinds = [row[0] for row in c.execute("SELECT DISTINCT kind FROM note")]
@@ -129,13 +158,13 @@ def _notes(database: Database, keks: KekDirectory, index: KeyedIndex) -> Iterato
                 yield f"a note of kind {kind}: {error}"
 
 
-def _rows(database: Database, query: str, after: int | bytes) -> Iterator[tuple[sqlite3.Connection, Row]]:
-    """Rows in the order of their first column, some at a time, and what else to ask of that same moment."""
+def _rows(database: Database, query: str, *after: int | bytes) -> Iterator[tuple[sqlite3.Connection, Row]]:
+    """Rows in the order of their first columns, some at a time, and what else to ask of that same moment."""
     while True:
         with database.snapshot() as c:
-            rows = c.execute(query, (after, ROWS_AT_ONCE)).fetchall()
+            rows = c.execute(query, (*after, ROWS_AT_ONCE)).fetchall()
             for row in rows:
                 yield c, row
         if not rows:
             return
-        after = rows[-1][0]
+        after = rows[-1][: len(after)]

@@ -9,6 +9,7 @@ Bytes, version 1 (integers big-endian):
       a grant          "parloir grant 1" ‖ key id (32) ‖ owner (16) ‖ purpose, UTF-8     plain: the DEK (32)
       an identity      "parloir identity 1" ‖ entry (16) ‖ keyed subject (16)            plain: vault/keys/identity.py
       a tie            "parloir tie 1" ‖ keyed subject (16) ‖ keyed case (16)            plain: subject (16) ‖ case (16)
+      a mention        "parloir mention 1" ‖ entry (16) ‖ keyed message (16) ‖ keyed subject (16)     plain: as a tie's
       a note           "parloir note 1" ‖ number (8) ‖ kind, UTF-8                       plain: JSON, UTF-8
 
 So wrapped bytes open only in the row they were made for: not for another key id, person, purpose or epoch. A DEK that comes out
@@ -42,6 +43,10 @@ def identity_place(entry: bytes, keyed_subject: bytes) -> bytes:
 
 def tie_place(keyed_subject: bytes, keyed_case: bytes) -> bytes:
     return b"parloir tie 1" + keyed_subject + keyed_case
+
+
+def mention_place(entry: bytes, keyed_message: bytes, keyed_subject: bytes) -> bytes:
+    return b"parloir mention 1" + entry + keyed_message + keyed_subject
 
 
 def note_place(number: int, kind: str) -> bytes:

@@ -42,9 +42,24 @@ def test_missing_file_is_refused_with_the_remedy(store: KeyStore, home: Home) ->
 def test_file_of_a_newer_program_is_refused(store: KeyStore, home: Home) -> None:
     store.close()
     with home.sql() as c:
-        c.execute("PRAGMA user_version=2")
-    with pytest.raises(HomeNewer, match="of version 2, this program knows 1; use the newer program"):
+        c.execute("PRAGMA user_version=3")
+    with pytest.raises(HomeNewer, match="of version 3, this program knows 2; use the newer program"):
         home.open()
+
+
+def test_file_of_an_earlier_program_gets_the_tables_that_were_added_and_loses_nothing(
+    store: KeyStore, home: Home
+) -> None:
+    person = someone(store)
+    dek = sealed_with(store, person)
+    store.close()
+    with home.sql() as c:
+        c.executescript("DROP TABLE mention; DROP TABLE learnt_from; DROP TABLE model; PRAGMA user_version=1;")
+    opened = home.open()
+    assert isinstance(opened.opening(dek.key_id, person.subject), Dek)
+    assert opened.counts() == {**opened.counts(), "dek": 2, "mention": 0, "model": 0}
+    assert opened.verify() == []
+    assert home.rows("PRAGMA user_version") == [(2,)]
 
 
 def test_another_sqlite_file_is_refused_and_left_as_it_was(store: KeyStore, home: Home) -> None:

@@ -18,6 +18,8 @@ def test_hashes_are_frozen_because_they_stand_in_key_stores_and_logs() -> None:
     assert INDEX.case(SUBJECT).hex() == "4cdc13b73f06071d994fc5f6130ba75a"
     assert CLAIM.hex() == "d9a5251db45fe9c262e3c748ed4cb9da"
     assert INDEX.interaction(CLAIM, SUBJECT).hex == "9053448337972d45c285e76d7067f014"
+    assert INDEX.mention("email", "s1@example.invalid").hex() == "216b3813d79fd464fca1913f73f4fb3a"
+    assert INDEX.message(SUBJECT).hex() == "932b773371cd3c7748300e336472b5b0"
     assert INDEX.check() == "bb53ae405d01e14a8bf400da74df9754"
 
 
@@ -30,6 +32,7 @@ def test_text_cannot_be_shifted_from_one_part_to_the_next() -> None:
     ]
     assert len({INDEX.claim(*message) for message in messages}) == len(messages)
     assert INDEX.entry("web", "s1") != INDEX.entry("webs", "1")
+    assert INDEX.mention("email", "a@b.example") != INDEX.mention("emaila", "@b.example")
 
 
 def test_no_hash_serves_in_anothers_place() -> None:
@@ -39,8 +42,10 @@ def test_no_hash_serves_in_anothers_place() -> None:
         INDEX.case(SUBJECT),
         INDEX.claim("a", "b", "c", "d"),
         INDEX.interaction(CLAIM, SUBJECT).bytes,
+        INDEX.mention("", ""),
+        INDEX.message(SUBJECT),
     }
-    assert len(hashes) == 5
+    assert len(hashes) == 7
 
 
 def test_the_same_message_of_another_person_is_another_interaction_under_the_same_claim() -> None:

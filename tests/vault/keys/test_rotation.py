@@ -5,15 +5,16 @@ import shutil
 import threading
 import time
 from dataclasses import dataclass
+from uuid import UUID
 
 import pytest
 
 from tests.vault.keys.homes import JANUARY, MONTH, PARTITIONS, VAULT, Home, Process, run, sealed_with, someone
 from vault.errors import KeysUnavailable, KeyTampered, KeyWithheld
-from vault.keys import PURPOSES, Give, KekDirectory, KeyStore, Person, Restrict, Unreadable
+from vault.keys import PURPOSES, Give, KekDirectory, KeyStore, Mention, Person, Restrict, Unreadable
 from vault.seal import Dek
 
-TABLES = ("key_grant", "identity", "tie", "note")
+TABLES = ("key_grant", "identity", "tie", "mention", "note")
 
 
 @dataclass
@@ -32,6 +33,13 @@ def fill(store: KeyStore, people: int = 6) -> Held:
     found = store.resolve_many([("web", str(n)) for n in range(people + 1)], partitions=PARTITIONS)
     store.link(found[0].subject, "email", "0@example.invalid")
     store.apply(0, 1, [Give(found[0].subject)])
+    store.enter_mentions(
+        [
+            Mention("phone", "+33123456789", found[n].subject, UUID(int=m), JANUARY)
+            for n in range(3)
+            for m in (2 * n, 2 * n + 1)
+        ]
+    )
     deks = [(p, sealed_with(store, p, month)) for p in found for month in range(2)]
     store.apply(0, 2, [Restrict(found[1].subject)])
     *kept, erased = found
@@ -59,6 +67,7 @@ def assert_holds(store: KeyStore, held: Held) -> None:
         assert (found.subject, found.case) == (person.subject, person.case)
         assert store.person_of_case(person.case) == found
     assert len(store.identities(first.subject)) == 2
+    assert {p.subject for p in store.mentioned("phone", "+33123456789")} == {p.subject for p in held.people[:3]}
     assert store.opening(held.erased_dek.key_id, held.erased.subject) is Unreadable.ERASED
     assert [note.body["subject"] for note in store.pending("erase")] == [str(held.erased.subject)]
     assert len(store.pending("register")) == len(held.people) + 1

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from tests.vault.keys.homes import JANUARY, PARTITIONS, Home, sealed_with, someone
-from vault.keys import Claim, Give, KeyStore, Lift, Restrict, Withdraw, month_of
+from vault.keys import Claim, Give, KeyStore, Lift, Mention, Restrict, Withdraw, month_of
 
 
 @pytest.fixture
@@ -13,6 +13,9 @@ def filled(store: KeyStore) -> KeyStore:
     people = store.resolve_many([("web", str(n)) for n in range(5)], partitions=PARTITIONS)
     for person in people:
         sealed_with(store, person)
+    subject = someone(store, "0").subject
+    store.enter_mentions([Mention("phone", "+33123456789", subject, UUID(int=1), JANUARY)])
+    store.begin_model(UUID(int=9), [], JANUARY)
     return store
 
 
@@ -47,6 +50,11 @@ def test_nothing_is_wrong_with_a_store_in_use(filled: KeyStore, home: Home) -> N
         ("DELETE FROM tie", "has no tie"),
         ("UPDATE tie SET wrapped = randomblob(60)", "tie "),
         ("DELETE FROM dek WHERE month = -1", "its case has no evidence key"),
+        ("UPDATE mention SET wrapped = randomblob(60)", "mention "),
+        ("UPDATE mention SET keyed_message = randomblob(16)", "does not open as it was wrapped"),
+        ("DELETE FROM tie", "mention "),
+        ("DELETE FROM model", "seals a model this key store does not know"),
+        ("DELETE FROM dek WHERE month = -2", "has no key"),
         ("UPDATE note SET wrapped = randomblob(60)", "a note of kind register"),
         ("INSERT INTO fence SELECT owner, 0, 0 FROM dek WHERE month >= 0", "who was erased"),
     ],

@@ -12,7 +12,7 @@ from Crypto.Cipher import AES
 
 from vault.errors import KeyTampered
 from vault.keys.kek import PURPOSES, KekDirectory
-from vault.keys.wrap import grant_place, identity_place, note_place, tie_place, unwrap, unwrap_dek, wrap
+from vault.keys.wrap import grant_place, identity_place, mention_place, note_place, tie_place, unwrap, unwrap_dek, wrap
 from vault.seal import commitment
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "wrap.1.json").read_text("utf-8"))["rows"]
@@ -39,6 +39,8 @@ def place_of(vector: dict[str, Any]) -> bytes:
             return identity_place(bytes.fromhex(row["entry"]), bytes.fromhex(row["keyed_subject"]))
         case "tie":
             return tie_place(bytes.fromhex(row["keyed_subject"]), bytes.fromhex(row["keyed_case"]))
+        case "mention":
+            return mention_place(*(bytes.fromhex(row[name]) for name in ("entry", "keyed_message", "keyed_subject")))
         case "note":
             return note_place(row["number"], row["kind"])
     raise AssertionError(vector["what"])

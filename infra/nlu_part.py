@@ -1,0 +1,65 @@
+"""The part `nlu` of a serving process: the model of understanding, trained where there is none yet, and the worker that asks it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from bot.read import read_assistant
+from infra.bot_verbs import folder_of
+from infra.house import House
+from infra.nlu_verbs import plugs
+from nlu.checking import usable
+from nlu.in_service import InService
+from nlu.understanding import Understanding
+from nlu.worker import UnderstandingWorker
+from vault.follow import Follower
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int], None]
+
+
+def open_model(house: House) -> InService:
+    """The model of a home. Raises `BadInput` where there is none and `StartRefused` for one that is unfit."""
+    plugged = plugs()
+
+    def load(path: Path) -> Understanding:
+        return Understanding.load(path, plugged)[0]
+
+    return InService(house.model_path, load)
+
+
+def train_where_missing(house: House, progress: Progress) -> bool:
+    """Trains the assistant's model where the home has none; whether it did. A later one is trained by `parloir train`."""
+    if not house.settings.assistant or house.model_path.exists():
+        return False
+    training = usable(folder_of(house.settings.assistant))
+    understanding, metrics = Understanding.train(training, plugs(), progress)
+    made_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    digest = understanding.save(house.model_path, trained_on=training.digest(), made_at=made_at, metrics=metrics)
+    log.info("model trained", extra={"model": digest[:12], "examples": len(training.places)})
+    return True
+
+
+class NluPart:
+    """Understands every message of the home, from `start` until `close`."""
+
+    def __init__(self, house: House, progress: Progress) -> None:
+        train_where_missing(house, progress)
+        # Batches are small: more threads in linear algebra only wait for each other, and for the partitions' own threads.
+        threadpool_limits(1)
+        assistant = house.settings.assistant
+        zone = read_assistant(folder_of(assistant)).zone if assistant else "UTC"
+        worker = UnderstandingWorker(house.model, house.keys, house.mapper, house.conversations, zone=zone)
+        self._follower = Follower(house.conversations, worker)
+
+    def start(self) -> None:
+        self._follower.start()
+
+    def close(self) -> None:
+        self._follower.close()

@@ -1,0 +1,231 @@
+"""The worker: follows the conversations, and makes of every `Received` what an assistant understands of it, an `Understood`.
+
+What a poll brought is one batch: opened together, understood together, appended together. A message that cannot be opened (its person
+was erased, or restricts processing) gives nothing, and neither does a recorded one that says itself how it was understood. A message
+longer than `nlu.text.CHARACTERS_MAX` is understood by its beginning, and the event says so; the vault keeps the whole.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from eventsourcing.persistence import StoredEvent
+
+from nlu.in_service import InService
+from nlu.language import LANGUAGES
+from nlu.so_far import Conversations
+from nlu.span import plain_value
+from nlu.understanding import Understanding
+from nlu.understanding import Understood as Meant
+from vault import codec
+from vault.conversations import Accepted, Reader
+from vault.conversations import Conversations as Log
+from vault.errors import SubjectErased
+from vault.fold import ERASED_TOPIC
+from vault.ids import uuid_of
+from vault.interaction import Received, Understood
+from vault.mapper import KeySource, SealingMapper
+from vault.opening import Opener
+from vault.seal import Packed, person_of, read_header
+
+PURPOSE = "service"
+READ_BACK_RECORDS = 5_000
+"""How far a worker that begins reads back for what conversations were about."""
+
+_WANTED = frozenset({Received.TOPIC, *Understood.topics()})
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Keys(KeySource, Protocol):
+    """Where DEKs come from."""
+
+    def prepare(self, pairs: Sequence[tuple[UUID, int]]) -> None:
+        """Makes the content DEKs that are missing for (subject, microseconds UTC), in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message to be understood. `at_us`: when it was sent, microseconds UTC."""
+
+    interaction: UUID
+    subject: UUID
+    at_us: int
+    channel: str
+    text: str
+    locale: str | None
+
+
+OnUnderstood = Callable[[Sequence[tuple[Said, Meant]]], None]
+
+
+class UnderstandingWorker:
+    """The follower `nlu`. `handle` may be called by several threads, each with partitions of its own."""
+
+    name = "nlu"
+
+    def __init__(
+        self,
+        model: InService,
+        keys: Keys,
+        mapper: SealingMapper,
+        log: Log,
+        *,
+        zone: str = "UTC",
+        on_understood: OnUnderstood = lambda understood: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`zone` (IANA) is the people's, for dates. `on_understood` hears of each batch before it is appended; a batch that is refused,
+        or fails, is given again, so it must bear to hear the same twice. `clock` gives seconds UTC."""
+        self._model = model
+        self._keys = keys
+        self._mapper = mapper
+        self._log = log
+        self._zone = zone
+        self._on_understood = on_understood
+        self._clock = clock
+        self._so_far = Conversations()
+        self._begun: set[int] = set()
+
+    def handle(self, partition: int, batch: Sequence[Accepted]) -> Sequence[Sequence[StoredEvent]]:
+        """For each commit the `Understood` of its message. Raises `EventTampered` for a payload that is not as it was written."""
+        if partition not in self._begun:
+            self._read_back(partition, batch[0].offset)
+        said = self._said(batch)
+        model = self._model.current()
+        understood: dict[UUID, Meant] = {}
+        for turn in _turns([one for one in said if one is not None]):
+            understood.update(self._understand(model, turn))
+        pairs = [(one, understood[one.interaction]) for one in said if one is not None]
+        self._on_understood(pairs)
+        events = iter(self._sealed(model.digest, pairs))
+        return [() if one is None else next(events) for one in said]
+
+    # Reading
+
+    def _said(self, batch: Sequence[Accepted]) -> list[Said | None]:
+        """For each commit the message to be understood, if there is one. What was understood before is remembered on the way."""
+        opened = Opener(self._keys, PURPOSE).open([event for one in batch for event in one.commit.packed], _WANTED)
+        payloads = iter(opened)
+        said: list[Said | None] = []
+        for accepted in batch:
+            fields = [(event, next(payloads)) for event in accepted.commit.packed]
+            standing = [each for index, each in enumerate(fields) if index not in accepted.void]
+            for event, _ in standing:
+                if event[2] == ERASED_TOPIC:
+                    self._so_far.forget(uuid_of(person_of(event[3])))
+            readable = [(event, payload) for event, payload in standing if isinstance(payload, bytes)]
+            known = [(event, payload) for event, payload in readable if event[2] != Received.TOPIC]
+            for event, payload in known:
+                self._remember(event, payload)
+            new = [(event, payload) for event, payload in readable if event[2] == Received.TOPIC] if not known else ()
+            said.append(next((_message(event, payload) for event, payload in new), None))
+        return said
+
+    def _remember(self, event: Packed, payload: bytes) -> None:
+        fields = codec.decode(event[2], payload)
+        self._so_far.note(uuid_of(person_of(event[3])), language=fields["language"], intent=fields["intent"])
+
+    def _read_back(self, partition: int, offset: int) -> None:
+        """Remembers what the conversations before `offset` were about, as another worker that was here before us did."""
+        with Reader(self._log.partition(partition), max(0, offset - READ_BACK_RECORDS)) as reader:
+            while reader.next_offset < offset:
+                found = reader.read(READ_BACK_RECORDS, timeout_ms=1_000)
+                for one in self._said([accepted for accepted in found if accepted.offset < offset]):
+                    if one is not None:
+                        self._so_far.note(one.subject, at_us=one.at_us)
+        self._begun.add(partition)
+
+    # Understanding
+
+    def _understand(self, model: Understanding, said: Sequence[Said]) -> Iterator[tuple[UUID, Meant]]:
+        """Messages of different people, each understood in the light of its conversation."""
+        before = [self._so_far.before(one.subject, one.at_us) for one in said]
+        meant = model.parse(
+            [one.text for one in said],
+            [_EPOCH + timedelta(microseconds=one.at_us) for one in said],
+            self._zone,
+            [known.language or _spoken(one.locale) for known, one in zip(before, said, strict=True)],
+            [known.intent for known in before],
+        )
+        for one, each in zip(said, meant, strict=True):
+            self._so_far.note(one.subject, language=each.language, intent=each.surest, at_us=one.at_us)
+        return zip([one.interaction for one in said], meant, strict=True)
+
+    # Writing
+
+    def _sealed(self, digest: str, pairs: Sequence[tuple[Said, Meant]]) -> Iterator[Sequence[StoredEvent]]:
+        at_us = int(self._clock() * 1_000_000)
+        self._keys.prepare([(said.subject, at_us) for said, _ in pairs])
+        for said, meant in pairs:
+            try:
+                yield (self._mapper.to_stored_event(_event(said, meant, digest, at_us)),)
+            except SubjectErased:  # since the message was opened
+                yield ()
+
+
+def _message(event: Packed, payload: bytes) -> Said:
+    header, fields = read_header(event[3]), codec.decode(event[2], payload)
+    return Said(uuid_of(event[0]), header.person, header.at_us, header.channel, fields["text"], fields["locale"])
+
+
+def _spoken(locale: str | None) -> str | None:
+    """The language that a channel says a person has ("fr-CH"), where it is one of ours."""
+    language = (locale or "")[:2].lower()
+    return language if language in LANGUAGES else None
+
+
+def _turns(said: Sequence[Said]) -> Iterator[list[Said]]:
+    """Everybody's first message, then everybody's second, and so on: what was meant by one bears on the next."""
+    left = list(said)
+    while left:
+        turn: dict[UUID, Said] = {}
+        later = []
+        for one in left:
+            if turn.setdefault(one.subject, one) is not one:
+                later.append(one)
+        yield list(turn.values())
+        left = later
+
+
+def _event(said: Said, meant: Meant, digest: str, at_us: int) -> Understood:
+    (intent, confidence), *others = meant.intents
+    return Understood(
+        originator_id=said.interaction,
+        originator_version=2,
+        subject=said.subject,
+        at_us=at_us,
+        channel=said.channel,
+        language=meant.language,
+        intent=meant.surest,
+        confidence=confidence,
+        outcome="not_understood" if meant.decision == "unclear" else meant.decision,
+        alternatives=[{"intent": name, "confidence": sure} for name, sure in others] if intent == meant.surest else [],
+        entities=[
+            {
+                "type": span.kind,
+                "value": plain_value(span, said.text),
+                "start": span.start,
+                "end": span.end,
+                "score": span.score,
+                "found_by": span.found_by,
+            }
+            for span in meant.entities
+        ],
+        personal_data=[
+            {
+                "kind": span.kind,
+                "start": span.start,
+                "end": span.end,
+                "score": span.score,
+                "found_by": span.found_by,
+            }
+            for span in meant.personal
+        ],
+        model=digest,
+        truncated=meant.cut,
+    )
