@@ -24,7 +24,7 @@ from nlu.model_file import put, read_model
 from nlu.personal import PersonalData
 from nlu.sealed_model import Learnt, Seals, model_of, seal_model
 from nlu.understanding import Understanding
-from vault.errors import PersonUnknown, Unavailable, VaultError
+from vault.errors import PersonUnknown, StartRefused, Unavailable, VaultError
 from vault.ids import KeyId
 from vault.keys import IMPROVEMENT, Lost
 from vault.registrar import now_us
@@ -45,6 +45,18 @@ _training = threading.Lock()
 def seals(house: House) -> Seals:
     """What opens models that were trained on people of this home."""
     return Seals(house.keys, stale_model_days=house.settings.stale_model_days)
+
+
+def is_over(house: House, path: Path) -> bool:
+    """Whether a file is a model that was trained on people and must not answer any more."""
+    model = model_of(path)
+    if model is None:
+        return False
+    try:
+        seals(house).check(model)
+    except StartRefused:
+        return True
+    return False
 
 
 # Training

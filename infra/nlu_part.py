@@ -12,11 +12,14 @@ from threadpoolctl import threadpool_limits
 from bot.read import read_assistant
 from infra.bot_verbs import folder_of
 from infra.house import House
+from infra.learning import is_over, seals
 from infra.nlu_verbs import plugs
 from nlu.checking import usable
 from nlu.in_service import InService
+from nlu.mentions import Mentions
 from nlu.understanding import Understanding
 from nlu.worker import UnderstandingWorker
+from vault.errors import StartRefused, Unavailable
 from vault.follow import Follower
 
 log = logging.getLogger(__name__)
@@ -26,17 +29,27 @@ Progress = Callable[[str, int, int], None]
 
 def open_model(house: House) -> InService:
     """The model of a home. Raises `BadInput` where there is none and `StartRefused` for one that is unfit."""
-    plugged = plugs()
+    plugged, opening = plugs(), seals(house)
 
     def load(path: Path) -> Understanding:
-        return Understanding.load(path, plugged)[0]
+        return Understanding.load(path, plugged, opening)[0]
 
-    return InService(house.model_path, load)
+    def check(model: Understanding) -> None:
+        if model.sealed is not None:
+            try:
+                opening.check(model.sealed)
+            except StartRefused as error:
+                raise Unavailable(str(error)) from error
+
+    return InService(house.model_path, load, check)
 
 
 def train_where_missing(house: House, progress: Progress) -> bool:
-    """Trains the assistant's model where the home has none; whether it did. A later one is trained by `parloir train`."""
-    if not house.settings.assistant or house.model_path.exists():
+    """Trains the assistant's model where the home has none that may answer; whether it did. A later one is trained by `parloir train`.
+
+    So a model of people whose time is over is replaced by one of the assistant's examples alone.
+    """
+    if not house.settings.assistant or (house.model_path.exists() and not is_over(house, house.model_path)):
         return False
     training = usable(folder_of(house.settings.assistant))
     understanding, metrics = Understanding.train(training, plugs(), progress)
@@ -55,7 +68,15 @@ class NluPart:
         threadpool_limits(1)
         assistant = house.settings.assistant
         zone = read_assistant(folder_of(assistant)).zone if assistant else "UTC"
-        worker = UnderstandingWorker(house.model, house.keys, house.mapper, house.conversations, zone=zone)
+        worker = UnderstandingWorker(
+            house.model,
+            house.keys,
+            house.mapper,
+            house.conversations,
+            zone=zone,
+            on_understood=Mentions(house.keys),
+            on_redacted=house.keys.redact,
+        )
         self._follower = Follower(house.conversations, worker)
 
     def start(self) -> None:

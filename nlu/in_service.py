@@ -23,23 +23,35 @@ class InService:
     until another file is loaded.
     """
 
-    def __init__(self, path: Path, load: Callable[[Path], Understanding]) -> None:
-        """Loads the file. `load` is the one place where a model is made of a file, or refused; what it raises here is raised."""
+    def __init__(
+        self,
+        path: Path,
+        load: Callable[[Path], Understanding],
+        check: Callable[[Understanding], None] = lambda model: None,
+    ) -> None:
+        """Loads the file. `load` is the one place where a model is made of a file, or refused; what it raises here is raised. `check`
+        raises `Unavailable` for a model that must not answer any more, whenever that began."""
         self.path = path
         self.problem: VaultError | None = None
         self._load = load
+        self._check = check
         self._loading = threading.Lock()
         self._seen = _stamp(path)
         self._model = load(path)
 
     def current(self) -> Understanding:
-        """The model for the next batch. While one thread loads another model, the others go on with the one they have."""
+        """The model for the next batch. While one thread loads another model, the others go on with the one they have.
+
+        Raises `Unavailable` while the one that is there must not answer any more.
+        """
         if _stamp(self.path) != self._seen and self._loading.acquire(blocking=False):
             try:
                 self._look_again()
             finally:
                 self._loading.release()
-        return self._model
+        model = self._model
+        self._check(model)
+        return model
 
     def _look_again(self) -> None:
         stamp = _stamp(self.path)  # before it is read: what is written meanwhile is looked at next time

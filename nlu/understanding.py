@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
+from uuid import UUID
 
 from nlu.example import Example
 from nlu.features import Speakers
@@ -104,7 +105,8 @@ class Said:
 
 
 class Understanding:
-    """Made by `train` or `load`; `parse` answers. `digest` names the model: 64 hexadecimal digits, or "" before it is saved."""
+    """Made by `train` or `load`; `parse` answers. `digest` names the model: 64 hexadecimal digits, or "" before it is saved.
+    `sealed`: the id under which it was sealed, where it was trained on people."""
 
     def __init__(
         self,
@@ -116,6 +118,7 @@ class Understanding:
         digest: str = "",
     ) -> None:
         self.digest = digest
+        self.sealed: UUID | None = None
         self._intents = intents
         self._languages = languages
         self._entities = entities
@@ -223,7 +226,9 @@ class Understanding:
             raise StartRefused(
                 f"{path} lacks a part that this program needs", remedy="train it again with `parloir train FOLDER`"
             ) from None
-        return cls(intents, languages, entities, plugs.personal, synonyms, model.digest), model
+        understanding = cls(intents, languages, entities, plugs.personal, synonyms, model.digest)
+        understanding.sealed = model.sealed
+        return understanding, model
 
 
 def _prior(language: str | None) -> float | None:

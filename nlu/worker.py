@@ -28,10 +28,10 @@ from vault.conversations import Conversations as Log
 from vault.errors import SubjectErased
 from vault.fold import ERASED_TOPIC
 from vault.ids import uuid_of
-from vault.interaction import Received, Understood
+from vault.interaction import Received, Redacted, Understood
 from vault.mapper import KeySource, SealingMapper
 from vault.opening import Opener
-from vault.seal import Packed, person_of, read_header
+from vault.seal import Packed, person_of, read_header, stored
 
 PURPOSE = "service"
 READ_BACK_RECORDS = 5_000
@@ -61,6 +61,8 @@ class Said:
 
 
 OnUnderstood = Callable[[Sequence[tuple[Said, Meant]]], None]
+OnRedacted = Callable[[UUID, UUID, int], None]
+"""Subject, interaction, and when, microseconds UTC."""
 
 
 class UnderstandingWorker:
@@ -77,16 +79,19 @@ class UnderstandingWorker:
         *,
         zone: str = "UTC",
         on_understood: OnUnderstood = lambda understood: None,
+        on_redacted: OnRedacted = lambda subject, interaction, at_us: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`zone` (IANA) is the people's, for dates. `on_understood` hears of each batch before it is appended; a batch that is refused,
-        or fails, is given again, so it must bear to hear the same twice. `clock` gives seconds UTC."""
+        """`zone` (IANA) is the people's, for dates. `on_understood` hears of each batch before it is appended, and then `on_redacted` of
+        what was redacted in it; a batch that is refused, or fails, is given again, so both must bear to hear the same twice. `clock` gives
+        seconds UTC."""
         self._model = model
         self._keys = keys
         self._mapper = mapper
         self._log = log
         self._zone = zone
         self._on_understood = on_understood
+        self._on_redacted = on_redacted
         self._clock = clock
         self._so_far = Conversations()
         self._begun: set[int] = set()
@@ -102,6 +107,7 @@ class UnderstandingWorker:
             understood.update(self._understand(model, turn))
         pairs = [(one, understood[one.interaction]) for one in said if one is not None]
         self._on_understood(pairs)
+        self._tell_redactions(batch)
         events = iter(self._sealed(model.digest, pairs))
         return [() if one is None else next(events) for one in said]
 
@@ -125,6 +131,15 @@ class UnderstandingWorker:
             new = [(event, payload) for event, payload in readable if event[2] == Received.TOPIC] if not known else ()
             said.append(next((_message(event, payload) for event, payload in new), None))
         return said
+
+    def _tell_redactions(self, batch: Sequence[Accepted]) -> None:
+        """A redaction is opened with whatever key there is: it holds also while its person restricts processing."""
+        for accepted in batch:
+            for index, event in enumerate(accepted.commit.packed):
+                if event[2] == Redacted.TOPIC and index not in accepted.void:
+                    opened = self._mapper.open(stored(event))
+                    if isinstance(opened, Redacted) and opened.interaction_id is not None:
+                        self._on_redacted(opened.subject, opened.interaction_id, opened.at_us)
 
     def _remember(self, event: Packed, payload: bytes) -> None:
         fields = codec.decode(event[2], payload)

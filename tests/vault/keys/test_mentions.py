@@ -99,7 +99,7 @@ def test_erasure_and_entering_at_once_leave_nothing_whoever_is_first(store: KeyS
     assert store.verify() == []
 
 
-@pytest.mark.parametrize("point", (5, 9, 13))
+@pytest.mark.parametrize("point", [5, 9, 13])
 def test_an_erasure_that_is_killed_leaves_all_of_it_or_none(store: KeyStore, home: Home, point: int) -> None:
     person = someone(store)
     store.enter_mentions([typed(person, number) for number in range(5)])

@@ -202,7 +202,7 @@ def test_a_key_store_restored_from_before_an_erasure_is_stale_once_the_register_
     assert restored.models() == [ModelStanding(MODEL, JANUARY, LATER)]
 
 
-@pytest.mark.parametrize("point", (5, 9, 13))
+@pytest.mark.parametrize("point", [5, 9, 13])
 def test_an_erasure_that_is_killed_has_made_the_model_stale_or_has_not_begun(
     store: KeyStore, home: Home, point: int
 ) -> None:
