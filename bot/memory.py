@@ -221,7 +221,8 @@ class Memory:
                     if ours and topic in _SPOKEN:
                         (earliest,) = _at_us(state)
                         latest = earliest if latest is None else latest
-                        answered.setdefault(person_of(state), accepted.offset)
+                        if earliest >= latest - self._idle_us:
+                            answered.setdefault(person_of(state), accepted.offset)
                     elif topic == Received.TOPIC and originator not in understood:
                         waiting.setdefault(originator, accepted.offset)
             full = len(understood) > self._limits.messages_max or len(answered) > self._limits.people_max

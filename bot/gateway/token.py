@@ -1,7 +1,8 @@
 """Tokens of conversations: they say which conversation a browser has, and nothing else; nothing about them is stored.
 
 Layout, as base64url without padding: version (1 byte, 0x01) ‖ conversation (16) ‖ issued, microseconds UTC (8, big-endian) ‖
-HMAC-SHA256 over these 25 bytes, its first 24. The MAC's key is the home's, so a token works on no other and survives a restart.
+HMAC-SHA256 over these 25 bytes, its first 26, so that every bit of the text has a meaning. The MAC's key is the home's, so a token works
+on no other and survives a restart.
 
 A token is replaced at each resumption. The one before keeps working until the new one has been used, since the new one may have been
 lost on the way; who uses it after that has an old copy, and is refused. Which token was used last is remembered for the latest
@@ -24,7 +25,7 @@ from vault.registrar import now_us
 REMEMBERED_MAX = 100_000
 HOUR_US = 3_600_000_000
 _VERSION = b"\x01"
-_HEAD, _MAC = 25, 24
+_HEAD, _MAC = 25, 26
 _ENDED = 1 << 64
 _TEXT_MAX = 128
 
