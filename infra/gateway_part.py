@@ -12,7 +12,7 @@ from bot.channels.rest import Rest
 from bot.channels.rest_accounts import Accounts
 from bot.channels.web import Web
 from bot.gateway import Gateway, GatewayLimits, Tokens
-from bot.gateway.guard import Guard
+from bot.gateway.guard import Guard, Refusal, refused
 from bot.gateway.pages import Pages, origins_of
 from bot.gateway.server import Server
 from infra.house import House
@@ -34,7 +34,7 @@ class GatewayPart:
         self._assistant = assistant
         accounts = Accounts(settings.home / "rest")
         # The host and origin that are ours are known with the port, which may be a free one: they are put in below.
-        app = Starlette()
+        app = Starlette(exception_handlers={Refusal: refused})
         guard = Guard(app, hosts=(), body_bytes_max=self._limits.body_bytes_max, body_ms=self._limits.body_ms)
         self._server = Server(
             guard,

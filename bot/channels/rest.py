@@ -27,7 +27,7 @@ from bot.assistant import Assistant
 from bot.channels.channel import Incoming, Outcome, Spoken
 from bot.channels.rest_accounts import Accounts
 from bot.gateway.gateway import Gateway
-from bot.gateway.guard import problem
+from bot.gateway.guard import Refusal, problem, refused
 
 _REFUSED = {
     Outcome.CONFLICT: (409, "another message was stored under this id"),
@@ -134,6 +134,7 @@ class Rest:
         # Without pages, which would load scripts from elsewhere.
         api = FastAPI(title="Parloir", version="1", servers=[{"url": "/v1"}], docs_url=None, redoc_url=None)
         api.exception_handler(HTTPException)(_http_problem)
+        api.exception_handler(Refusal)(refused)
         api.post(
             "/messages",
             summary="Say something to the assistant",

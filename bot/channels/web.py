@@ -185,6 +185,10 @@ class Web:
             subject = await self._gateway.find(self.name, str(line.conversation))
             if subject is not None:
                 line.subject = subject
+                if line.last >= self._gateway.ends_at(
+                    subject
+                ):  # of another log, or made up: it would keep everything from being heard
+                    line.last = 0
                 since = offset_of(line.last) if line.last else self._begun.get(line.conversation, 0)
                 await self._gateway.replay(subject, line, since, line.show)
         except VaultError:

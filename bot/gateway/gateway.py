@@ -20,8 +20,10 @@ from bot.gateway.evidence import DELIVERED, Evidence
 from bot.gateway.lane import Lane
 from bot.gateway.limits import GatewayLimits
 from bot.gateway.rate import Rate
+from bot.gateway.spoken import number_of
 from vault.conversations import Conversations
 from vault.errors import AppendRefused, BadInput, LimitExceeded, PartitionStopped, Unavailable, VaultError
+from vault.ids import partition_of
 from vault.intake import Intake, Message, Receipt
 from vault.interaction import Received
 from vault.keys import KeyStore
@@ -58,6 +60,7 @@ class Gateway:
         self.limits = limits
         self.counts: Counter[tuple[str, Outcome]] = Counter()
         """How many messages of each channel became what."""
+        self._conversations = conversations
         self._keys = keys
         self._intake = intake
         self._clock = clock
@@ -174,6 +177,10 @@ class Gateway:
         """The subject of a sender who wrote before, or None. Makes nobody."""
         person = await self._look(self._keys.find, channel, sender)
         return None if person is None else person.subject
+
+    def ends_at(self, subject: UUID) -> int:
+        """The number above everything that has been said in the person's partition."""
+        return number_of(self._conversations.partition(partition_of(subject)).next_offset, 0)
 
     async def listen(self, subject: UUID, listener: Listener, since: int) -> None:
         """Tells the listener what was said from offset `since` on, and what comes."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Mapping
 
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -40,6 +41,12 @@ def problem(status: int, title: str, headers: Mapping[str, str] | None = None) -
         headers=dict(headers or {}),
         media_type="application/problem+json",
     )
+
+
+def refused(_: Request, error: Exception) -> JSONResponse:
+    """For the applications within: how a `Refusal` is answered. What is still to come of the body is not read."""
+    assert isinstance(error, Refusal)
+    return problem(error.status, error.title, {"connection": "close", **error.headers})
 
 
 class Guard:
@@ -86,11 +93,6 @@ class Guard:
 
         try:
             await self._app(scope, self._bounded(receive), sending)
-        except Refusal as refusal:
-            if not begun:
-                # What is still to come of the body is not read: the connection ends with the answer.
-                refusal.headers["connection"] = "close"
-                await self._refuse(scope, receive, send, refusal)
         except Exception:
             log.exception("request failed")
             if begun:
@@ -98,7 +100,7 @@ class Guard:
             await self._refuse(scope, receive, send, Refusal(500, "something failed here"))
 
     def _bounded(self, receive: Receive) -> Receive:
-        """The body, with its limits. Raises `Refusal` while it is being read."""
+        """The body, with its limits. Raises `Refusal` in whoever reads it."""
         size, complete = 0, False
         due = asyncio.get_running_loop().time() + self._body_s
 

@@ -1,6 +1,6 @@
 """Events about a person, read as what was said: by the person, or to the person, with the numbers that a client orders them by.
 
-A number is `offset * 2**20 + place in the commit * 2**4 + reply`: it grows within a conversation, since a person lives in one
+A number is `(offset + 1) * 2**20 + place in the commit * 2**4 + reply`: it is above 0, grows within a conversation, since a person lives in one
 partition, is the same for every reader, and is exact in a double up to an offset of 2**33.
 """
 
@@ -20,12 +20,12 @@ AGENT = "agent"
 
 def number_of(offset: int, place: int) -> int:
     """Of the first reply of an event. A commit that holds more events than there are places shares the last."""
-    return (offset << _OFFSET_BITS) + (min(place, _PLACES - 1) << _REPLY_BITS)
+    return (offset + 1 << _OFFSET_BITS) + (min(place, _PLACES - 1) << _REPLY_BITS)
 
 
 def offset_of(number: int) -> int:
     """Where the event stands that a number is of."""
-    return number >> _OFFSET_BITS
+    return max(number >> _OFFSET_BITS, 1) - 1
 
 
 def answered(event: Answered, number: int) -> Spoken:
