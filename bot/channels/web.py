@@ -184,12 +184,11 @@ class Web:
             return
         try:
             subject = await self._gateway.find(self.name, str(line.conversation))
+            # A number of another log, or of who was erased since, would keep what is new from being heard.
+            if subject is None or line.last >= self._gateway.ends_at(subject):
+                line.last = 0
             if subject is not None:
                 line.subject = subject
-                if line.last >= self._gateway.ends_at(
-                    subject
-                ):  # of another log, or made up: it would keep everything from being heard
-                    line.last = 0
                 since = offset_of(line.last) if line.last else self._begun.get(subject, 0)
                 await self._gateway.replay(subject, line, since, line.show)
         except VaultError:

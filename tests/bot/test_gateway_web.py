@@ -265,6 +265,15 @@ def test_sockets_of_a_person_close_when_the_person_is_erased(answering: Answerin
         assert not after["resumed"]
 
 
+def test_who_comes_back_after_an_erasure_hears_what_is_new_whatever_number_the_client_has(answering: Answering) -> None:
+    token, conversation = fresh(answering)
+    person = answering.house.keys.find("web", conversation)
+    assert person is not None
+    answering.house.registrar.erase(person.subject, ground="asked", decided_by="test")
+    with chat(answering, token=token, last=1 << 50) as (one, _):
+        assert one.say("somebody new")[1]["text"] == "you said: somebody new"
+
+
 # Bad input
 
 
