@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Error, expect
 
 from infra.settings import Settings
 from tests.answering import LATER, Answering
@@ -140,6 +140,12 @@ def test_script_in_text_is_text(visitor: Visitor) -> None:
     expect(visitor.messages("you").first).to_have_text(SCRIPT)
     assert visitor.chat.locator("#list img, #list script").count() == 0
     assert visitor.frame.evaluate("document.title") == "Discussion"
+
+
+def test_the_browser_itself_refuses_to_make_html_of_text_on_the_page(visitor: Visitor) -> None:
+    visitor.begin()
+    with pytest.raises(Error, match="TrustedHTML"):
+        visitor.frame.evaluate("document.getElementById('list').innerHTML = 'x'")
 
 
 def test_only_pages_mail_and_telephone_become_links(visitor: Visitor) -> None:
