@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Error, expect
 
 from infra.settings import Settings
 from tests.answering import LATER, Answering
@@ -142,6 +142,12 @@ def test_script_in_text_is_text(visitor: Visitor) -> None:
     assert visitor.frame.evaluate("document.title") == "Discussion"
 
 
+def test_the_browser_itself_refuses_to_make_html_of_text_on_the_page(visitor: Visitor) -> None:
+    visitor.begin()
+    with pytest.raises(Error, match="TrustedHTML"):
+        visitor.frame.evaluate("document.getElementById('list').innerHTML = 'x'")
+
+
 def test_only_pages_mail_and_telephone_become_links(visitor: Visitor) -> None:
     visitor.begin()
     addresses = [
@@ -211,8 +217,9 @@ def test_a_connection_that_is_cut_is_said_and_resumed_and_what_was_said_meanwhil
     expect(visitor.chat.get_by_text("Connexion perdue")).to_be_visible()
     visitor.say("pendant la coupure")
     expect(visitor.chat.get_by_text("Envoi…")).to_be_visible()
-    wire.mend()
     visitor.button("Réessayer").click()
+    expect(visitor.chat.get_by_text("Connexion perdue")).to_be_visible()
+    wire.mend()
     visitor.sees("you said: pendant la coupure")
     expect(visitor.chat.get_by_text("Envoi…")).to_have_count(0)
     expect(visitor.messages("you")).to_have_text(["avant la coupure", "pendant la coupure"])
@@ -243,7 +250,6 @@ def test_where_no_websocket_passes_messages_go_by_post_and_replies_come_as_a_str
     wire.cut()
     expect(visitor.chat.get_by_text("Connexion perdue")).to_be_visible()
     wire.mend()
-    visitor.button("Réessayer").click()
     visitor.say("toujours là")
     visitor.sees("you said: toujours là")
     expect(visitor.messages("you")).to_have_text(["par un autre chemin", "encore", "toujours là"])
