@@ -78,8 +78,10 @@ class NluPart:
             on_redacted=house.keys.redact,
         )
         self._follower = Follower(house.conversations, worker)
+        self._house = house
 
     def start(self) -> None:
+        self._house.followers[UnderstandingWorker.name] = self._follower
         self._follower.start()
 
     def close(self) -> None:

@@ -149,6 +149,28 @@ def test_verify_says_that_a_damaged_model_is_not_in_service(opened: ExitStack, r
         assert verify(house, silent)["ok"]
 
 
+def test_verify_says_where_a_message_could_not_be_understood_and_quotes_nothing(
+    opened: ExitStack, ready: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("say book one")
+
+    house = serve(opened, ready).house
+    monkeypatch.setattr(house.model.current(), "parse", fails)
+    file = write_dialogues(tmp_path / "some.jsonl.gz", DIALOGUES[:1])
+    VERBS["replay"](house, {"files": [str(file)], "messages_only": True}, silent)
+    follower = house.followers["nlu"]
+    for _ in range(200):
+        if follower.stopped:
+            break
+        house.conversations.partition(0).advance(house.conversations.partition(0).next_offset, 50)
+    ((number, stopped),) = follower.stopped.items()
+    (problem,) = verify(house, silent)["problems"]
+    assert problem.startswith(f"conversations/{number}@{stopped.offset}: nlu stopped")
+    assert "ValueError" in problem
+    assert "book" not in problem
+
+
 def test_a_setting_names_the_model_and_where_it_is_trained_to(answering: Settings, tmp_path: Path) -> None:
     elsewhere = dataclasses.replace(answering, model=str(tmp_path / "elsewhere.parloir"))
     with House(elsewhere) as house:
