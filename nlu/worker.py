@@ -119,17 +119,18 @@ class UnderstandingWorker:
         payloads = iter(opened)
         said: list[Said | None] = []
         for accepted in batch:
-            fields = [(event, next(payloads)) for event in accepted.commit.packed]
-            standing = [each for index, each in enumerate(fields) if index not in accepted.void]
-            for event, _ in standing:
+            new, is_understood = None, False
+            for index, (event, payload) in enumerate(zip(accepted.commit.packed, payloads, strict=False)):
+                if index in accepted.void:
+                    continue
                 if event[2] == ERASED_TOPIC:
                     self._so_far.forget(uuid_of(person_of(event[3])))
-            readable = [(event, payload) for event, payload in standing if isinstance(payload, bytes)]
-            known = [(event, payload) for event, payload in readable if event[2] != Received.TOPIC]
-            for event, payload in known:
-                self._remember(event, payload)
-            new = [(event, payload) for event, payload in readable if event[2] == Received.TOPIC] if not known else ()
-            said.append(next((_message(event, payload) for event, payload in new), None))
+                is_understood |= event[2] in Understood.topics()
+                if isinstance(payload, bytes) and event[2] == Received.TOPIC:
+                    new = _message(event, payload)
+                elif isinstance(payload, bytes):
+                    self._remember(event, payload)
+            said.append(None if is_understood else new)
         return said
 
     def _tell_redactions(self, batch: Sequence[Accepted]) -> None:
