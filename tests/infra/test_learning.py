@@ -19,6 +19,7 @@ from infra import learning
 from infra.cli import main
 from infra.house import House
 from infra.learning import seals
+from infra.nlu_part import train_where_missing
 from infra.settings import Settings
 from infra.verbs import VERBS, Json
 from nlu.model_file import read_model
@@ -357,6 +358,35 @@ def test_who_mentioned_an_address_is_found_recorded_and_nobody_by_identity(house
         do(house, "access", person=address, reason="request 7", format="json", language="en")
     with pytest.raises(PersonUnknown, match="nobody mentioned that"):
         do(house, "find", value="nobody@example.org", reason="request 7")
+
+
+# In service
+
+
+def test_a_home_whose_model_is_over_begins_again_with_one_of_the_assistants_examples_alone(folder: Path) -> None:
+    (folder / "assistant" / "assistant.yaml").touch()
+    settings = Settings(home=folder / "home", log_partitions=2, stale_model_days=0, assistant=str(folder / "assistant"))
+    with House(settings) as house:
+        house.registrar.erase(subject(house, PEOPLE[0]), ground="asked", decided_by="test")
+        assert train_where_missing(house, lambda what, done, total: None)
+        assert model_of(house.model_path) is None
+        assert house.model.current().sealed is None
+        assert not train_where_missing(house, lambda what, done, total: None)
+
+
+def test_learning_from_a_log_in_kafka_is_the_same(kafka_home: Settings) -> None:
+    with House(kafka_home) as house:
+        agree(house, PEOPLE[0])
+        say(house, PEOPLE[0], 1, f"{MARK} table")
+        say(house, PEOPLE[1], 2, "never agreed")
+        (one,) = do(house, "review-list")["messages"]
+        do(house, "review-decide", messages=[one["message"]], verdict="corrected", intent="menu")
+    with House(kafka_home) as house:
+        assert do(house, "review-list")["messages"] == []
+        (one,) = do(house, "review-list", all=True)["messages"]
+        assert (one["verdict"], one["meant"]) == ("corrected", "menu")
+        house.registrar.erase(subject(house, PEOPLE[0]), ground="asked", decided_by="test")
+        assert do(house, "review-list", all=True)["messages"] == []
 
 
 # The command line

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from infra.nlu_verbs import plugs
 from nlu.mentions import Mentions, looked_for
 from nlu.personal import PersonalData
 from nlu.span import Span
-from tests.nlu.people import NOW_US, meet
+from nlu.understanding import Understanding
+from tests.nlu.following import handled, in_service, message, say, worker
+from tests.nlu.people import NOW_US, meet, redact
 from tests.vault.conftest import Vault
 from vault.errors import BadInput
 
@@ -80,3 +84,44 @@ def test_a_number_without_its_country_is_looked_for_in_each_whose_plan_has_it() 
     forms = looked_for("0123456789")
     assert ("phone", "+33123456789") in forms
     assert {kind for kind, _ in forms} == {"phone"}
+
+
+def test_the_worker_enters_what_it_understood_and_forgets_what_is_redacted(
+    vault: Vault, understanding: Understanding, tmp_path: Path
+) -> None:
+    understanding.save(tmp_path / "m", trained_on="t", made_at="2026-01-01", metrics={})
+    working = worker(
+        vault,
+        in_service(tmp_path / "m", plugs()),
+        on_understood=Mentions(vault.keys),
+        on_redacted=vault.keys.redact,
+    )
+    first, second = say(
+        vault, message("mon adresse est a.b@example.org", 1), message("a.b@example.org ou 0123456789", 2)
+    )
+    assert len(handled(vault, working)) == 2
+    assert who(vault, "a.b@example.org") == who(vault, "0123456789") == {first.subject}
+    redact(vault, second.subject, second.interaction_id)
+    handled(vault, working)
+    assert who(vault, "0123456789") == set()
+    assert who(vault, "a.b@example.org") == {first.subject}
+    vault.registrar.restrict(first.subject, ground="contested")
+    redact(vault, first.subject, first.interaction_id)
+    handled(vault, working)
+    assert who(vault, "a.b@example.org") == set()
+
+
+def test_what_was_redacted_before_it_was_understood_is_never_entered_for_long(
+    vault: Vault, understanding: Understanding, tmp_path: Path
+) -> None:
+    understanding.save(tmp_path / "m", trained_on="t", made_at="2026-01-01", metrics={})
+    working = worker(
+        vault,
+        in_service(tmp_path / "m", plugs()),
+        on_understood=Mentions(vault.keys),
+        on_redacted=vault.keys.redact,
+    )
+    (receipt,) = say(vault, message("mon adresse est a.b@example.org", 1))
+    redact(vault, receipt.subject, receipt.interaction_id)
+    handled(vault, working)
+    assert vault.keys.counts()["mention"] == 0
