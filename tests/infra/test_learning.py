@@ -370,6 +370,7 @@ def test_a_home_whose_model_is_over_begins_again_with_one_of_the_assistants_exam
         house.registrar.erase(subject(house, PEOPLE[0]), ground="asked", decided_by="test")
         assert train_where_missing(house, lambda what, done, total: None)
         assert model_of(house.model_path) is None
+        assert house.keys.models() == []
         assert house.model.current().sealed is None
         assert not train_where_missing(house, lambda what, done, total: None)
 
