@@ -17,6 +17,7 @@ from infra.nlu_verbs import plugs
 from nlu.checking import usable
 from nlu.in_service import InService
 from nlu.mentions import Mentions
+from nlu.sealed_model import model_of
 from nlu.understanding import Understanding
 from nlu.worker import UnderstandingWorker
 from vault.errors import StartRefused, Unavailable
@@ -54,7 +55,10 @@ def train_where_missing(house: House, progress: Progress) -> bool:
     training = usable(folder_of(house.settings.assistant))
     understanding, metrics = Understanding.train(training, plugs(), progress)
     made_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    over = model_of(house.model_path)
     digest = understanding.save(house.model_path, trained_on=training.digest(), made_at=made_at, metrics=metrics)
+    if over is not None:
+        house.keys.end_model(over)
     log.info("model trained", extra={"model": digest[:12], "examples": len(training.places)})
     return True
 
@@ -78,8 +82,10 @@ class NluPart:
             on_redacted=house.keys.redact,
         )
         self._follower = Follower(house.conversations, worker)
+        self._house = house
 
     def start(self) -> None:
+        self._house.followers[UnderstandingWorker.name] = self._follower
         self._follower.start()
 
     def close(self) -> None:

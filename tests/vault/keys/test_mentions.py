@@ -182,6 +182,6 @@ def test_a_batch_that_fails_enters_nothing(store: KeyStore, home: Home) -> None:
 
 def test_whatever_was_typed_can_be_entered_and_found(store: KeyStore) -> None:
     person = someone(store)
-    hostile = ["", "\x00", "a" * 5_000, "é\u202e@\U0001f511", "'; DROP TABLE mention; --"]
+    hostile = ["", "\x00", "a" * 5_000, "é\u202e@\U0001f511", "\ud800@", "'; DROP TABLE mention; --"]
     assert store.enter_mentions([typed(person, n, value) for n, value in enumerate(hostile)]) == len(hostile)
     assert all(subjects(store, value) == {person.subject} for value in hostile)
