@@ -23,7 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from infra import bot_verbs, broker_verbs, learning_verbs, logs, nlu_verbs, serve, workers
 from infra.control import exit_code
-from infra.demo_home import load_demo, what_next
+from infra.demo_home import demo_town, load_demo, what_next, with_assistant
 from infra.house import House
 from infra.private_file import write
 from infra.settings import Settings, load, settings_table
@@ -493,6 +493,8 @@ def _plain(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def _serve(settings: Settings, given: argparse.Namespace) -> int:
+    if given.demo:
+        settings = with_assistant(settings)
     wanted = serve.parts(given.only, worker=given.worker, assistant=settings.assistant, model=settings.model)
     if given.worker and (given.demo or given.kafka or given.new_claims):
         raise BadInput(
@@ -511,6 +513,9 @@ def _serve(settings: Settings, given: argparse.Namespace) -> int:
         serve.tune_garbage_collection()
         if given.demo:
             load_demo(house, bars)
+            if "caller" in wanted and (town := demo_town(settings)):
+                town.start()
+                closing.callback(town.close)
         serving = serve.Serving(house, wanted, bars, demo=given.demo)
         closing.callback(serving.close)
         bars.close()

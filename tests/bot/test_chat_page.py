@@ -375,6 +375,33 @@ def test_on_a_phone_the_chat_takes_the_screen_and_the_page_behind_rests(
         assert visitor.page.evaluate("document.querySelector('main').inert") is False
 
 
+def test_on_a_small_screen_the_notice_begins_at_its_top_and_the_newest_is_always_in_view(
+    browser: Browser, home: Answering, site: Site
+) -> None:
+    del home
+    with visiting(browser, site.near, viewport={"width": 320, "height": 400}, has_touch=True) as visitor:
+        visitor.open()
+        expect(visitor.chat.get_by_role("heading", name="Avant de commencer")).to_be_in_viewport()
+        visitor.button("Commencer la discussion").click()
+        expect(visitor.button("Parler à un agent")).to_be_in_viewport()
+        visitor.say("bonjour")
+        for number in range(2, 4):
+            visitor.button("Again").click()
+            expect(visitor.messages("assistant")).to_have_count(number)
+            expect(visitor.button("Again")).to_be_in_viewport()
+        expect(visitor.button("Nouveaux messages")).to_be_hidden()
+
+
+def test_a_browser_that_goes_offline_says_so_and_comes_back(visitor: Visitor) -> None:
+    visitor.begin().say("bonjour")
+    visitor.sees("you said: bonjour")
+    visitor.page.context.set_offline(True)
+    expect(visitor.chat.get_by_text("Vous êtes hors ligne.")).to_be_visible()
+    visitor.say("hors ligne")
+    visitor.page.context.set_offline(False)
+    visitor.sees("you said: hors ligne")
+
+
 def test_a_reply_that_comes_while_the_chat_is_closed_is_counted_on_the_button(visitor: Visitor, wire: Wire) -> None:
     visitor.begin().say("bonjour")
     visitor.sees("you said: bonjour")
@@ -383,7 +410,7 @@ def test_a_reply_that_comes_while_the_chat_is_closed_is_counted_on_the_button(vi
     visitor.say("en passant")
     visitor.button("Fermer la discussion").click()
     wire.mend()
-    expect(visitor.page.get_by_role("button", name="Ouvrir la discussion (1 non lus)")).to_be_visible()
+    expect(visitor.page.get_by_role("button", name="Ouvrir la discussion (1 message non lu)")).to_be_visible()
 
 
 def test_axe_finds_nothing_against_wcag_2_2_aa(visitor: Visitor) -> None:

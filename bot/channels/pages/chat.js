@@ -176,6 +176,7 @@ function tellNotice({ version, paragraphs, url }) {
     notice = version;
     keep();
     open(true);
+    messages.toEnd();
     rest();
   };
   open(read);
@@ -189,7 +190,6 @@ function open(isOpen) {
   document.body.classList.remove("over");
   element("over").hidden = true;
   element("start").hidden = !isOpen || !messages.empty;
-  if (isOpen && !messages.empty) messages.toEnd();
 }
 
 // Writing
