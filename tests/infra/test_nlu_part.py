@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from infra import logs
 from infra.house import House
 from infra.nlu_part import train_where_missing
 from infra.serve import Serving, parts
@@ -19,6 +21,7 @@ from infra.verify import verify
 from tests.bot import small
 from tests.contracts.events import everything
 from tests.journeys.conftest import dialogue, write_dialogues
+from tests.journeys.recorded import readable_in
 from vault.errors import BadInput, StartRefused
 from vault.interaction import Understood
 
@@ -169,6 +172,23 @@ def test_verify_says_where_a_message_could_not_be_understood_and_quotes_nothing(
     assert problem.startswith(f"conversations/{number}@{stopped.offset}: nlu stopped")
     assert "ValueError" in problem
     assert "book" not in problem
+
+
+def test_what_was_said_and_understood_is_readable_in_no_file_of_the_home(
+    opened: ExitStack, ready: Settings, tmp_path: Path
+) -> None:
+    marked = "say book one, zyxwvut qwertyuiop, zyxwvut@example.org, +33 1 99 00 12 34"
+    opened.callback(logging.getLogger().removeHandler, logs.to_file(ready))
+    house = serve(opened, ready).house
+    file = write_dialogues(tmp_path / "some.jsonl.gz", [dialogue(number, marked) for number in range(8)])
+    VERBS["replay"](house, {"files": [str(file)], "messages_only": True}, silent)
+    (event, *_) = understood(house, 8)
+    assert {each["kind"] for each in event.personal_data} >= {"email", "phone"}
+    house.projector.catch_up()
+    words = ["zyxwvut", "qwertyuiop", "99 00 12 34", "199001234"]
+    assert readable_in([ready.home], words) == {}
+    opened.close()
+    assert readable_in([ready.home], words) == {}
 
 
 def test_a_setting_names_the_model_and_where_it_is_trained_to(answering: Settings, tmp_path: Path) -> None:
