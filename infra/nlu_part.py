@@ -76,7 +76,7 @@ def train_where_missing(house: House, progress: Progress) -> bool:
     digest = understanding.save(house.model_path, trained_on=training.digest(), made_at=made_at, metrics=metrics)
     if over is not None:
         house.keys.end_model(over)
-    log.info("model trained", extra={"model": digest[:12], "examples": len(training.places)})
+    log.info("model trained", extra={"model": digest[:12], "records": len(training.places)})
     return True
 
 

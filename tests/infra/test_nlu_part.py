@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import shutil
 from collections.abc import Iterator
@@ -137,13 +138,22 @@ def test_without_an_assistant_and_a_model_there_is_nothing_to_understand_by(home
         Serving(house, {"nlu"})
 
 
+def said_in(settings: Settings) -> list[dict[str, str]]:
+    """The lines of the home's journal."""
+    return [json.loads(line) for line in (settings.home / "logs" / "parloir.log").read_text().splitlines()]
+
+
 def test_verify_says_that_a_damaged_model_is_not_in_service(opened: ExitStack, ready: Settings) -> None:
+    opened.callback(logging.getLogger().removeHandler, logs.to_file(ready))
     house = serve(opened, ready).house
     whole = house.model_path.read_bytes()
     house.model_path.write_bytes(whole[: len(whole) // 2])
     (problem,) = verify(house, silent)["problems"]
     assert "an earlier model goes on understanding" in problem
     assert str(house.model_path) in problem
+    (said,) = (line for line in said_in(ready) if line["text"] == "model refused")
+    assert said["model"] == house.model.current().digest[:12]
+    assert "is damaged" in said["reason"]
     opened.close()
     with House(ready) as house:
         (problem,) = verify(house, silent)["problems"]
