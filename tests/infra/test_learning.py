@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -373,6 +374,22 @@ def test_a_home_whose_model_is_over_begins_again_with_one_of_the_assistants_exam
         assert house.keys.models() == []
         assert house.model.current().sealed is None
         assert not train_where_missing(house, lambda what, done, total: None)
+
+
+def test_a_model_that_is_over_while_it_is_in_service_is_followed_by_one_of_the_assistants_examples_alone(
+    folder: Path,
+) -> None:
+    (folder / "assistant" / "assistant.yaml").touch()
+    settings = Settings(home=folder / "home", log_partitions=2, stale_model_days=0, assistant=str(folder / "assistant"))
+    with House(settings) as house:
+        assert house.model.current().sealed is not None
+        house.registrar.erase(subject(house, PEOPLE[0]), ground="asked", decided_by="test")
+        with pytest.raises(Unavailable, match="does not agree any more"):
+            house.model.current()
+        for thread in threading.enumerate():
+            if thread.name == "training":
+                thread.join()
+        assert house.model.current().sealed is None
 
 
 def test_learning_from_a_log_in_kafka_is_the_same(kafka_home: Settings) -> None:

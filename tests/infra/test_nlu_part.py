@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from infra import logs
 from infra.house import House
 from infra.nlu_part import train_where_missing
 from infra.serve import Serving, parts
@@ -19,6 +22,7 @@ from infra.verify import verify
 from tests.bot import small
 from tests.contracts.events import everything
 from tests.journeys.conftest import dialogue, write_dialogues
+from tests.journeys.recorded import readable_in
 from vault.errors import BadInput, StartRefused
 from vault.interaction import Understood
 
@@ -134,13 +138,22 @@ def test_without_an_assistant_and_a_model_there_is_nothing_to_understand_by(home
         Serving(house, {"nlu"})
 
 
+def said_in(settings: Settings) -> list[dict[str, str]]:
+    """The lines of the home's journal."""
+    return [json.loads(line) for line in (settings.home / "logs" / "parloir.log").read_text().splitlines()]
+
+
 def test_verify_says_that_a_damaged_model_is_not_in_service(opened: ExitStack, ready: Settings) -> None:
+    opened.callback(logging.getLogger().removeHandler, logs.to_file(ready))
     house = serve(opened, ready).house
     whole = house.model_path.read_bytes()
     house.model_path.write_bytes(whole[: len(whole) // 2])
     (problem,) = verify(house, silent)["problems"]
     assert "an earlier model goes on understanding" in problem
     assert str(house.model_path) in problem
+    (said,) = (line for line in said_in(ready) if line["text"] == "model refused")
+    assert said["model"] == house.model.current().digest[:12]
+    assert "is damaged" in said["reason"]
     opened.close()
     with House(ready) as house:
         (problem,) = verify(house, silent)["problems"]
@@ -169,6 +182,23 @@ def test_verify_says_where_a_message_could_not_be_understood_and_quotes_nothing(
     assert problem.startswith(f"conversations/{number}@{stopped.offset}: nlu stopped")
     assert "ValueError" in problem
     assert "book" not in problem
+
+
+def test_what_was_said_and_understood_is_readable_in_no_file_of_the_home(
+    opened: ExitStack, ready: Settings, tmp_path: Path
+) -> None:
+    marked = "say book one, zyxwvut qwertyuiop, zyxwvut@example.org, +33 1 99 00 12 34"
+    opened.callback(logging.getLogger().removeHandler, logs.to_file(ready))
+    house = serve(opened, ready).house
+    file = write_dialogues(tmp_path / "some.jsonl.gz", [dialogue(number, marked) for number in range(8)])
+    VERBS["replay"](house, {"files": [str(file)], "messages_only": True}, silent)
+    (event, *_) = understood(house, 8)
+    assert {each["kind"] for each in event.personal_data} >= {"email", "phone"}
+    house.projector.catch_up()
+    words = ["zyxwvut", "qwertyuiop", "99 00 12 34", "199001234"]
+    assert readable_in([ready.home], words) == {}
+    opened.close()
+    assert readable_in([ready.home], words) == {}
 
 
 def test_a_setting_names_the_model_and_where_it_is_trained_to(answering: Settings, tmp_path: Path) -> None:
