@@ -45,6 +45,11 @@ class Conversation:
     at: str
     turns: tuple[Turn, ...]
 
+    @property
+    def says_how_sure(self) -> bool:
+        """Whether a turn says how sure understanding is to be of it: such a test is of the dialogue alone."""
+        return any("confidence" in turn.given or "also" in turn.given for turn in self.turns)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

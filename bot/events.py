@@ -30,14 +30,14 @@ class Draft(NamedTuple):
     fields: Mapping[str, Any]
 
 
-def events(interaction: UUID, heard: Heard, decision: Decision, assistant: Assistant) -> list[Draft]:
-    """The events of a decision about what was heard, which belongs to `interaction`. The first one holds the state."""
+def events(interaction: UUID, heard: Heard, decision: Decision, state: bytes, assistant: Assistant) -> list[Draft]:
+    """The events of a decision about what was heard, which belongs to `interaction`. The first one holds the decision's `state`."""
     said: dict[str, Any] = {
         "fallback": decision.confused,
         "assistant": assistant.label,
         "replies": [_reply(each) for each in decision.replies],
         "effects": [_effect(each) for each in decision.effects],
-        "dialogue_state": decision.state.to_bytes(),
+        "dialogue_state": state,
     }
     if isinstance(heard, Returned | TimerFired):
         said |= {

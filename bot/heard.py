@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from bot.understood import Entity, Heard, Ranked, Returned, TimerFired, Understood, pressed
+from bot.understood import Entity, Heard, Ranked, Reading, Returned, TimerFired, Understood, pressed
 
 WEIGHED = 1.0
 """Confidence of a message's language: understanding has weighed it against the language of the conversation."""
+
+OUTCOMES = {"understood": Reading.SURE, "unsure": Reading.UNSURE, "not_understood": Reading.NONE}
+"""How well a message was understood, as the model judges."""
 
 
 def message(
@@ -18,7 +21,9 @@ def message(
 ) -> Understood:
     """A person's message, from the payloads of `Received` and `Understood`. What a pressed button says needs no understanding."""
     id, text = str(interaction), received["text"]
-    button = pressed(received["payload"] or "", id=id, at_us=at_us, channel=channel)
+    button = pressed(
+        received["payload"] or "", id=id, at_us=at_us, language=received["locale"] or "", channel=channel
+    )
     if button is not None:
         return button
     return Understood(
@@ -30,6 +35,7 @@ def message(
         intents=tuple(_ranked(understood)),
         entities=tuple(_entities(text, understood)),
         channel=channel,
+        outcome=OUTCOMES[understood["outcome"]],
     )
 
 
@@ -75,8 +81,8 @@ def _entities(text: str, understood: Mapping[str, Any]) -> Iterator[Entity]:
     """Entities; and personal data as such, of the kinds that no entity is of: a name or an address fills a slot too."""
     kinds = set()
     for each in understood["entities"]:
-        kinds.add(each["entity"])
-        yield Entity(each["entity"], each["value"], text[each["start"] : each["end"]])
+        kinds.add(each["type"])
+        yield Entity(each["type"], each["value"], text[each["start"] : each["end"]])
     for each in understood["personal_data"]:
         if each["kind"] not in kinds:
             words = text[each["start"] : each["end"]]

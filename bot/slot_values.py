@@ -16,6 +16,8 @@ from bot.understood import Entity, Understood
 
 COVER = 0.6
 """An entity that makes up so much of a message is what the message is about."""
+DATE = "date"
+HOLD_A_DATE = frozenset({"datetime", "interval"})
 TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 NUMBER = re.compile(r"-?[0-9]{1,12}(?:[.,][0-9]{1,6})?")
 
@@ -36,6 +38,17 @@ class Fit(NamedTuple):
 
 
 NOTHING = Fit(Strength.NONE)
+
+
+def is_of(entity: Entity, slot: Slot) -> bool:
+    """Whether an entity is of the slot's kind; the day of a time or a stretch of time is one too."""
+    return entity.kind == slot.entity or (slot.entity == DATE and slot.type == DATE and entity.kind in HOLD_A_DATE)
+
+
+def meant(slot: Slot, entity: Entity, language: str) -> Any:
+    """What an entity says of a slot: by its value, else by its words; None when neither is of the slot's type."""
+    value = converted(slot, entity.value, language)
+    return converted(slot, entity.text, language) if value is None else value
 
 
 def converted(slot: Slot, given: str, language: str) -> Any:
@@ -86,8 +99,8 @@ def _read(turn: Turn, slot: Slot, message: Understood) -> Fit:
     if message.chosen is not None:
         return Fit(Strength.STRONG, converted(slot, message.chosen, turn.state.language))
     for entity in message.entities:
-        if entity.kind == slot.entity:
-            value = converted(slot, entity.value, turn.state.language)
+        if is_of(entity, slot):
+            value = meant(slot, entity, turn.state.language)
             if value is not None:
                 return Fit(Strength.STRONG if covers(entity, message) or slot.anything else Strength.WEAK, value)
     if slot.type == "choice":
@@ -119,10 +132,10 @@ def filled_from(turn: Turn, slots: Iterable[Slot], entities: Sequence[Entity]) -
     slots = list(slots)
     values = {}
     for slot in slots:
-        found = [entity for entity in entities if entity.kind == slot.entity]
+        found = [entity for entity in entities if is_of(entity, slot)]
         rivals = [each for each in slots if each.entity == slot.entity]
         if slot.entity and len(found) == 1 and len(rivals) == 1:
-            value = converted(slot, found[0].value, turn.state.language)
+            value = meant(slot, found[0], turn.state.language)
             if usable(turn, slot, value):
                 values[slot.name] = value
     return values

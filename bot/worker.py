@@ -89,7 +89,7 @@ class BotWorker:
         opened = self._opened(tasks)
         at_us = self._clock()
         self._keys.prepare([(uuid_of(person_of(task.event[3])), at_us) for task in tasks])
-        decided: dict[bytes, tuple[bytes, State]] = {}
+        decided: dict[bytes, tuple[bytes, State, bytes]] = {}
         for task, payloads in zip(tasks, opened, strict=True):
             heard = _heard(task, *payloads)
             if heard is None:
@@ -100,14 +100,15 @@ class BotWorker:
             if task.received is None and _changes_nothing(before, decision):
                 continue
             interaction = heard_of.interaction_of(heard)
-            drafts = events(interaction, heard, decision, self._assistant)
+            state = decision.state.to_bytes()
+            drafts = events(interaction, heard, decision, state, self._assistant)
             try:
                 made[task.place] += self._sealed(drafts, task.event, at_us)
             except SubjectErased:
                 continue
-            decided[subject] = (drafts[0].originator.bytes, decision.state)
-        for subject, (originator, state) in decided.items():
-            memory.draft(subject, originator, state.to_bytes())
+            decided[subject] = (drafts[0].originator.bytes, decision.state, state)
+        for subject, (originator, _, state) in decided.items():
+            memory.draft(subject, originator, state)
         return made
 
     def _opened(self, tasks: Sequence[_Task]) -> list[tuple[Opened, Opened]]:

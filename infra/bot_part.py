@@ -27,6 +27,7 @@ class BotPart:
         )
         self._worker = BotWorker(assistant, house.mapper, house.keys, limits=limits)
         self.follower = Follower(house.conversations, self._worker, on_begin=self._worker.begin)
+        house.followers[self._worker.name] = self.follower
 
     def start(self) -> None:
         self.follower.start()

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
+from bot.assistant import Assistant
 from bot.by_example import ByExample
 from bot.check import checked, problems_of
 from bot.connectors import client_of, origins_of
@@ -17,14 +18,15 @@ from bot.conversation import read_conversations, run
 from bot.problem import Problem
 from bot.training import read_training
 from bot.understands import Understands
+from infra.nlu_verbs import MODEL
 from infra.talk import Talk
 from vault.client import DONE, FAILED
 from vault.errors import BadInput
 
 SHIPPED = Path(__file__).resolve().parent.parent / "bot" / "assistants"
-DECLARED, EXAMPLES = "declared", "examples"
-UNDERSTANDINGS = (DECLARED, EXAMPLES)
-"""What understands: the tests themselves say it, or the example that is nearest."""
+DECLARED, EXAMPLES, TRAINED = "declared", "examples", "trained"
+UNDERSTANDINGS = (DECLARED, EXAMPLES, TRAINED)
+"""What understands: the tests themselves say it, the example that is nearest, or a trained model."""
 
 
 def folder_of(assistant: str) -> Path:
@@ -63,12 +65,21 @@ def _training_problems(folder: Path) -> list[Problem]:
     ]
 
 
-def test(assistant: str, understanding: str, only: str | None, *, as_json: bool) -> int:
-    """Holds the conversation tests and prints what is not as expected; fails when anything is not."""
+def test(assistant: str, understanding: str, only: str | None, *, model: Path | None, as_json: bool) -> int:
+    """Holds the conversation tests and prints what is not as expected; fails when anything is not.
+
+    Tests that say how sure understanding is are of the dialogue alone: they are left out where something else understands.
+    """
     folder = folder_of(assistant)
     described, _ = checked(folder)
-    understands = _understands(folder) if understanding == EXAMPLES else None
+    understands: Understands | None = None
+    if understanding == EXAMPLES:
+        understands = ByExample(read_training(folder))
+    elif understanding == TRAINED:
+        understands = _trained(folder, model, described)
     conversations = [each for each in read_conversations(folder) if only is None or only in each.name]
+    if understands is not None:
+        conversations = [each for each in conversations if not each.says_how_sure]
     if not conversations:
         raise BadInput("there is no such conversation test", remedy="see the names in tests/*.yaml")
     begun = time.monotonic()
@@ -87,13 +98,14 @@ def test(assistant: str, understanding: str, only: str | None, *, as_json: bool)
     return FAILED if failed else DONE
 
 
-def talk(assistant: str, *, by_intent: bool, origins: list[str], as_json: bool) -> int:
+def talk(assistant: str, *, by_intent: bool, model: Path | None, origins: list[str], as_json: bool) -> int:
     """Chats on the terminal until the input ends. `origins`: `CONNECTOR=ORIGIN`, instead of those in the assistant's file."""
     folder = folder_of(assistant)
     described, _ = checked(folder)
     places = origins_of(" ".join(origins), described)
     with client_of(described, places) as client:
-        talking = Talk(described, None if by_intent else _understands(folder), client, _print, as_json=as_json)
+        understands = None if by_intent else _understands(folder, model, described)
+        talking = Talk(described, understands, client, _print, as_json=as_json)
         with open(sys.stdin.fileno(), encoding="utf-8", errors="replace", closefd=False) as given:
             talking.run(_typed(given))
     return DONE
@@ -114,5 +126,14 @@ def _print(text: str) -> None:
     print(text, flush=True)
 
 
-def _understands(folder: Path) -> Understands:
-    return ByExample(read_training(folder))
+def _understands(folder: Path, model: Path | None, described: Assistant) -> Understands:
+    """The model that is given or lies beside the assistant's files; without one, the nearest example."""
+    if model is None and not (folder / MODEL).exists():
+        return ByExample(read_training(folder))
+    return _trained(folder, model, described)
+
+
+def _trained(folder: Path, model: Path | None, described: Assistant) -> Understands:
+    from infra.understands import Trained  # noqa: PLC0415 - only this needs numpy and scipy
+
+    return Trained.load(model or folder / MODEL, described.zone)

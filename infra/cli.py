@@ -23,7 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from infra import bot_verbs, broker_verbs, learning_verbs, logs, nlu_verbs, serve, workers
 from infra.control import exit_code
-from infra.demo_home import load_demo, what_next
+from infra.demo_home import demo_town, load_demo, what_next, with_assistant
 from infra.house import House
 from infra.private_file import write
 from infra.settings import Settings, load, settings_table
@@ -176,14 +176,16 @@ def parser() -> argparse.ArgumentParser:
         "--understanding",
         choices=bot_verbs.UNDERSTANDINGS,
         default=bot_verbs.DECLARED,
-        help="by what the tests say is meant (default), or by the nearest example",
+        help="by what the tests say is meant (default), the nearest example, or a trained model",
     )
     one.add_argument("--only", metavar="TEXT", help="only those with this text in their name")
+    _model(one)
     one = verb("talk", "chat with an assistant on the terminal; its connectors are called, nothing is kept")
     _assistant(one)
     one.add_argument(
         "--intent", action="store_true", help="type intents and entities: book_appointment document=passport"
     )
+    _model(one)
     one.add_argument(
         "--connect", action="append", default=[], metavar="NAME=ORIGIN", help="call a connector at another origin"
     )
@@ -202,6 +204,13 @@ def parser() -> argparse.ArgumentParser:
 def _assistant(verb: argparse.ArgumentParser) -> None:
     argument = verb.add_argument("assistant", metavar="ASSISTANT", help="its folder, or the name of a shipped one")
     argument.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+
+
+def _model(verb: argparse.ArgumentParser) -> None:
+    argument = verb.add_argument(
+        "--model", type=Path, metavar="FILE", help="the model that understands (default: the one beside its files)"
+    )
+    argument.complete = shtab.FILE  # type: ignore[attr-defined]
 
 
 class Bars:
@@ -270,9 +279,11 @@ def _run(given: argparse.Namespace) -> int:
     if given.verb == "check":
         return bot_verbs.check(given.assistant, as_json=given.json)
     if given.verb == "test":
-        return bot_verbs.test(given.assistant, given.understanding, given.only, as_json=given.json)
+        return bot_verbs.test(given.assistant, given.understanding, given.only, model=given.model, as_json=given.json)
     if given.verb == "talk":
-        return bot_verbs.talk(given.assistant, by_intent=given.intent, origins=given.connect, as_json=given.json)
+        return bot_verbs.talk(
+            given.assistant, by_intent=given.intent, model=given.model, origins=given.connect, as_json=given.json
+        )
     if given.verb in nlu_verbs.EXAMPLES and not learning_verbs.wants(given):
         bars = Bars(quiet=given.json)
         try:
@@ -482,6 +493,8 @@ def _plain(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def _serve(settings: Settings, given: argparse.Namespace) -> int:
+    if given.demo:
+        settings = with_assistant(settings)
     wanted = serve.parts(given.only, worker=given.worker, assistant=settings.assistant, model=settings.model)
     if given.worker and (given.demo or given.kafka or given.new_claims):
         raise BadInput(
@@ -500,6 +513,9 @@ def _serve(settings: Settings, given: argparse.Namespace) -> int:
         serve.tune_garbage_collection()
         if given.demo:
             load_demo(house, bars)
+            if "caller" in wanted and (town := demo_town(settings)):
+                town.start()
+                closing.callback(town.close)
         serving = serve.Serving(house, wanted, bars, demo=given.demo)
         closing.callback(serving.close)
         bars.close()

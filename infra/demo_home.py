@@ -7,12 +7,14 @@ adds what is missing; once all is in, a note in the key store says so, and whoev
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shlex
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
@@ -24,7 +26,10 @@ from infra.gateway_part import GatewayPart
 from infra.house import House
 from infra.replay import Setting, messages_of, stream
 from infra.settings import Settings, default_home
+from infra.town.__main__ import PORT
+from infra.town.beside import TownBeside
 from projections import declaration
+from vault.errors import StartRefused
 from vault.intake import Message
 from vault.keys import IMPROVEMENT
 
@@ -38,6 +43,7 @@ EXAMPLE_QUERY = "SELECT language, intent, count(*) AS messages FROM interaction 
 NOTE, BEGUN, DONE = "demonstration", "begun", "done"
 
 Progress = Callable[[str, int, int], None]
+log = logging.getLogger(__name__)
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
@@ -56,6 +62,22 @@ def load_demo(house: House, progress: Progress) -> bool:
     _stream(house, range(PEOPLE, CONVERSATIONS), progress)
     house.keys.set_meta(NOTE, DONE)
     return True
+
+
+def with_assistant(settings: Settings) -> Settings:
+    """The settings with the demonstration's assistant, unless there is one."""
+    return settings if settings.assistant else replace(settings, assistant=_templates()["assistant"])
+
+
+def demo_town(settings: Settings) -> TownBeside | None:
+    """The system that the town hall calls, where that is on this machine and nobody serves it yet."""
+    if settings.caller_origins or settings.assistant != _templates()["assistant"]:
+        return None
+    try:
+        return TownBeside(PORT)
+    except StartRefused as error:
+        log.warning("the town is not started", extra={"reason": str(error)})
+        return None
 
 
 def _declare(file: Path) -> None:
@@ -182,6 +204,7 @@ def what_next(settings: Settings, *, demo: bool, chat: GatewayPart | None = None
     return "\n".join(
         [
             f"Parloir serves {settings.home} (logs in {settings.log.split('://')[0]}). Ctrl-C stops it; nothing is lost.",
+            *([f"A page with the assistant on it is at {chat.origins[0]}/"] if chat and demo else ()),
             *([f"The assistant is at {chat.address}"] if chat else ()),
             "In another terminal:",
             *(f"  {command} {verb}" for verb in verbs),

@@ -10,6 +10,7 @@ from bot.assistant import Assistant
 from bot.channels.channel import Channel
 from bot.channels.rest import Rest
 from bot.channels.rest_accounts import Accounts
+from bot.channels.rest_webhook import Webhook, client_of
 from bot.channels.web import Web
 from bot.gateway import Gateway, GatewayLimits, Tokens
 from bot.gateway.guard import Guard, Refusal, refused
@@ -17,8 +18,12 @@ from bot.gateway.pages import Pages, origins_of
 from bot.gateway.server import Server
 from infra.house import House
 from infra.settings import Settings
+from vault.effects import EffectLimits
 from vault.errors import BadInput
+from vault.ids import LogId
+from vault.outstanding import Outstanding
 
+WEBHOOK_RETRY_MS = 5_000
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -31,7 +36,7 @@ class GatewayPart:
         self.gateway = Gateway(
             house.conversations, house.keys, house.mapper, house.intake, house.register, house.registrar, self._limits
         )
-        self._assistant = assistant
+        self._outstanding: Outstanding | None = None
         accounts = Accounts(settings.home / "rest")
         # The host and origin that are ours are known with the port, which may be a free one: they are put in below.
         app = Starlette(exception_handlers={Refusal: refused})
@@ -49,13 +54,28 @@ class GatewayPart:
         tokens = Tokens(_token_secret(house), hours=self._limits.token_hours)
         self._channels: list[Channel] = [
             Web(self.gateway, assistant, tokens, origins=self.origins),
-            Rest(self.gateway, assistant, accounts),
+            Rest(self.gateway, accounts, self._webhook(house, assistant)),
         ]
         for channel in self._channels:
             if channel.name in assistant.channels:
                 app.routes.extend(channel.routes())
         sites = origins_of(settings.gateway_sites)
         app.routes.extend(Pages(assistant, origins=self.origins, sites=sites, demo=demo).routes())
+
+    def _webhook(self, house: House, assistant: Assistant) -> Webhook | None:
+        settings = house.settings
+        if not settings.gateway_webhook:
+            return None
+        self._outstanding = Outstanding(house.folder / "state" / "webhooks.db", LogId(house.identity.log_id))
+        return Webhook(
+            house.conversations,
+            house.keys,
+            house.mapper,
+            client_of(settings.gateway_webhook, settings.gateway_webhook_networks.split(), settings.home / "webhook"),
+            idle_us=assistant.idle_us,
+            outstanding=self._outstanding,
+            limits=EffectLimits(retry_ms=WEBHOOK_RETRY_MS),
+        )
 
     @property
     def address(self) -> str:
@@ -77,6 +97,8 @@ class GatewayPart:
 
     def close(self) -> None:
         self._server.close()
+        if self._outstanding is not None:
+            self._outstanding.close()
 
 
 def limits_of(settings: Settings) -> GatewayLimits:

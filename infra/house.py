@@ -34,6 +34,7 @@ from vault import kafka, sqlite
 from vault.commit import Envelope
 from vault.conversations import Conversations
 from vault.errors import BadInput, PersonUnknown, StartRefused
+from vault.follow import Follower
 from vault.ids import LogId
 from vault.intake import Intake
 from vault.keys import PURPOSES, KekDirectory, KeyStore, Person
@@ -75,6 +76,8 @@ class House:
         self._new_claims = new_claims
         self._closing = ExitStack()
         self._projector: Projector | None = None
+        self.followers: dict[str, Follower] = {}
+        """The followers that this process runs, by name, for whoever asks how they are."""
         self._lock = threading.Lock()
         try:
             self._open(progress)

@@ -238,16 +238,15 @@ def model_problems(house: House) -> Iterator[str]:
             until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ends_us / 1e6))
             yield (
                 f"model {standing.id} is stale: somebody it learnt from does not agree any more; it is out of service from {until} "
-                f"(stale_model_days); train another with `parloir train FOLDER --from-log`"
+                f"(stale_model_days), its key destroyed; train another with `parloir train FOLDER --from-log`"
             )
     path = house.model_path
     if model_of(path) is None:
         return
     try:
         model = read_model(path, opening)
-    except VaultError as error:
-        yield f"model {path}: {error}"
-        return
+    except VaultError:
+        return  # told as the model in service
     assert model.sealed is not None
     standing_now = house.keys.model(model.sealed)
     if standing_now is not None and standing_now.stale_us is None and (lost := _lost(house, model.lineage)):

@@ -33,6 +33,7 @@ FIELDS = (
     "interaction_id",
     "subject",
     "records",
+    "model",
     "duration_ms",
     "kind",
     "reason",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +18,10 @@ from infra.nlu_verbs import plugs
 from nlu.checking import usable
 from nlu.in_service import InService
 from nlu.mentions import Mentions
+from nlu.sealed_model import model_of
 from nlu.understanding import Understanding
 from nlu.worker import UnderstandingWorker
-from vault.errors import StartRefused, Unavailable
+from vault.errors import StartRefused, Unavailable, VaultError
 from vault.follow import Follower
 
 log = logging.getLogger(__name__)
@@ -28,18 +30,34 @@ Progress = Callable[[str, int, int], None]
 
 
 def open_model(house: House) -> InService:
-    """The model of a home. Raises `BadInput` where there is none and `StartRefused` for one that is unfit."""
+    """The model of a home. Raises `BadInput` where there is none and `StartRefused` for one that is unfit.
+
+    When the time of a model of people is over while it is in service, messages wait until one of the assistant's examples alone is trained.
+    """
     plugged, opening = plugs(), seals(house)
 
     def load(path: Path) -> Understanding:
         return Understanding.load(path, plugged, opening)[0]
 
+    beginning = threading.Lock()
+
     def check(model: Understanding) -> None:
-        if model.sealed is not None:
-            try:
-                opening.check(model.sealed)
-            except StartRefused as error:
-                raise Unavailable(str(error)) from error
+        if model.sealed is None:
+            return
+        try:
+            opening.check(model.sealed)
+        except StartRefused as error:
+            if house.settings.assistant and beginning.acquire(blocking=False):
+                threading.Thread(target=begin_again, name="training", daemon=True).start()
+            raise Unavailable(str(error)) from error
+
+    def begin_again() -> None:
+        try:
+            train_where_missing(house, lambda what, done, total: None)
+        except VaultError as error:  # it is not tried again: whoever reads this has to do something
+            log.error("no model", extra={"reason": str(error)})
+        else:
+            beginning.release()
 
     return InService(house.model_path, load, check)
 
@@ -54,8 +72,11 @@ def train_where_missing(house: House, progress: Progress) -> bool:
     training = usable(folder_of(house.settings.assistant))
     understanding, metrics = Understanding.train(training, plugs(), progress)
     made_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    over = model_of(house.model_path)
     digest = understanding.save(house.model_path, trained_on=training.digest(), made_at=made_at, metrics=metrics)
-    log.info("model trained", extra={"model": digest[:12], "examples": len(training.places)})
+    if over is not None:
+        house.keys.end_model(over)
+    log.info("model trained", extra={"model": digest[:12], "records": len(training.places)})
     return True
 
 
@@ -78,8 +99,10 @@ class NluPart:
             on_redacted=house.keys.redact,
         )
         self._follower = Follower(house.conversations, worker)
+        self._house = house
 
     def start(self) -> None:
+        self._house.followers[UnderstandingWorker.name] = self._follower
         self._follower.start()
 
     def close(self) -> None:

@@ -206,7 +206,10 @@ def _evaluate_personal(given: argparse.Namespace) -> int:
 
     if given.train is not None or given.test is not None or given.protocol is not None:
         raise BadInput("--pii is scored alone", remedy="leave out --train, --test and --protocol")
-    figures = evaluate(read_text_lines(given.pii), language=given.language)
+    try:
+        figures = evaluate(read_text_lines(given.pii), language=given.language)
+    except BadInput as error:
+        raise BadInput(f"{given.pii}: {error.args[0]}", remedy=error.remedy) from None
     if given.json:
         print(json.dumps(figures))
         return DONE

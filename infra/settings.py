@@ -140,6 +140,15 @@ class Settings:
         "where browsers find the chat, the first is told; none for the address it listens on",
     )
     gateway_sites: str = _of("", "origins, separated by spaces", "sites whose pages may embed the chat")
+    gateway_webhook: str = _of(
+        "",
+        "URL",
+        "where replies of the REST channel are sent, signed; none to give them in the answer",
+        form=r"(https?://[^\s?#]+)?",
+    )
+    gateway_webhook_networks: str = _of(
+        "", "networks, separated by spaces", "where the webhook's addresses must lie, if they are not public"
+    )
     gateway_burst_messages: int = _of(20, "messages", "most that one sender writes at once", low=1, high=100_000)
     gateway_minute_messages: int = _of(
         30, "messages", "most that one sender writes a minute after that", low=1, high=1_000_000

@@ -54,6 +54,7 @@ def verify(house: House, progress: Progress) -> Json:
     _fences(house, found)
     for problem in _models(house):
         found.problem(problem, problem)
+    _followers(house, found)
     _model(house, found)
     found.counts["keys"] = house.keys.counts()
     answers = (
@@ -195,6 +196,13 @@ def _fences(house: House, found: Findings) -> None:
                 )
     for note in house.keys.pending("erase"):
         found.problem("pending", f"an erasure of {note.body['subject']} is not finished; start `parloir serve`")
+
+
+def _followers(house: House, found: Findings) -> None:
+    """What a follower of this process could not handle."""
+    for name, follower in house.followers.items():
+        for number, stopped in sorted(follower.stopped.items()):
+            found.problem(f"{name} {number}", _how_to_go_on(f"conversations/{number}", stopped))
 
 
 def _model(house: House, found: Findings) -> None:

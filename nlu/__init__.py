@@ -6,6 +6,9 @@ fr.yaml, en.yaml ─► strict_yaml ─► marks ─► training_files ─► ch
                            text ─► features ─► network ─► confidence ─► intents ─┐
                              └────────────────────────────────────► language ─┤
                                                                               ▼
-                                            evaluation ◄─── understanding ◄─► model_file
+                                            evaluation ◄─── understanding ◄─► model_file ◄─► sealed_model
+                                                              ▲         │
+             the log ─► from_log ─► review, lesson ───────────┘         └─► in_service ─► worker ─► the log
+                                                                                           └─► mentions ─► key store
 ```
 """

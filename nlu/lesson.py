@@ -50,22 +50,22 @@ def lesson(
     personal: PersonalFinder,
     persons_min: int,
 ) -> Lesson:
-    """Of confirmed messages and their words (`texts`), those that mean one of the assistant's `intents`."""
+    """Of confirmed messages and their words (`texts`), those that mean one of the assistant's `intents`; in an order that says nothing
+    of who said them and when, so that a model without somebody is the same as one of a log in which they never were."""
     people: dict[bytes, int] = {}
-    examples: list[Example] = []
-    numbers: list[int] = []
-    learnt: list[Learnt] = []
     left_out: Counter[str] = Counter()
+    kept: list[tuple[Example, Heard]] = []
     for one, text in zip(heard, masked(heard, texts, personal), strict=True):
         if one.meant not in intents:
             left_out["of an intent that the assistant does not have"] += 1
         elif not text.strip():
             left_out["without words"] += 1
         else:
-            examples.append(Example(text, one.meant))
-            numbers.append(people.setdefault(one.subject.bytes, len(people) + 1))
-            learnt.append(one.learnt)
-    return Lesson(Said(examples, numbers, persons_min), tuple(learnt), dict(left_out))
+            kept.append((Example(text, one.meant), one))
+    kept.sort(key=lambda pair: (pair[0].intent, pair[0].text))
+    numbers = [people.setdefault(one.subject.bytes, len(people) + 1) for _, one in kept]
+    said = Said([example for example, _ in kept], numbers, persons_min)
+    return Lesson(said, tuple(one.learnt for _, one in kept), dict(left_out))
 
 
 def confirmed(heard: Sequence[Heard]) -> tuple[list[Heard], dict[str, int]]:

@@ -24,6 +24,10 @@ class SoFar(NamedTuple):
     intent: str = ""
     at_us: int | None = None
 
+    def known_at(self, at_us: int) -> SoFar:
+        """What of it counts for a message of `at_us`: all, or nothing any more."""
+        return self if self.at_us is None or abs(at_us - self.at_us) <= IDLE_US else UNKNOWN
+
 
 UNKNOWN = SoFar()
 
@@ -40,7 +44,7 @@ class Conversations:
         """What the conversation was about before a message of `at_us`."""
         with self._lock:
             known = self._known.get(subject, UNKNOWN)
-        return known if known.at_us is None or abs(at_us - known.at_us) <= IDLE_US else UNKNOWN
+        return known.known_at(at_us)
 
     def note(
         self, subject: UUID, *, language: str | None = None, intent: str | None = None, at_us: int | None = None

@@ -18,7 +18,7 @@ from eventsourcing.persistence import StoredEvent
 
 from nlu.in_service import InService
 from nlu.language import LANGUAGES
-from nlu.so_far import Conversations
+from nlu.so_far import Conversations, SoFar
 from nlu.span import plain_value
 from nlu.understanding import Understanding
 from nlu.understanding import Understood as Meant
@@ -36,6 +36,9 @@ from vault.seal import Packed, person_of, read_header, stored
 PURPOSE = "service"
 READ_BACK_RECORDS = 5_000
 """How far a worker that begins reads back for what conversations were about."""
+
+LATEST_US = 7_258_118_400_000_000
+"""1 January 2200: dates of messages that a channel dates outside of 1970 to here are reckoned from there."""
 
 _WANTED = frozenset({Received.TOPIC, *Understood.topics()})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -103,12 +106,15 @@ class UnderstandingWorker:
         said = self._said(batch)
         model = self._model.current()
         understood: dict[UUID, Meant] = {}
+        latest: dict[UUID, SoFar] = {}
         for turn in _turns([one for one in said if one is not None]):
-            understood.update(self._understand(model, turn))
+            understood.update(self._understand(model, turn, latest))
         pairs = [(one, understood[one.interaction]) for one in said if one is not None]
         self._on_understood(pairs)
         self._tell_redactions(batch)
-        events = iter(self._sealed(model.digest, pairs))
+        events = iter(list(self._sealed(model.digest, pairs)))
+        for subject, so_far in latest.items():  # only now, when nothing can fail any more
+            self._so_far.note(subject, language=so_far.language, intent=so_far.intent, at_us=so_far.at_us)
         return [() if one is None else next(events) for one in said]
 
     # Reading
@@ -119,17 +125,18 @@ class UnderstandingWorker:
         payloads = iter(opened)
         said: list[Said | None] = []
         for accepted in batch:
-            fields = [(event, next(payloads)) for event in accepted.commit.packed]
-            standing = [each for index, each in enumerate(fields) if index not in accepted.void]
-            for event, _ in standing:
+            new, is_understood = None, False
+            for index, (event, payload) in enumerate(zip(accepted.commit.packed, payloads, strict=False)):
+                if index in accepted.void:
+                    continue
                 if event[2] == ERASED_TOPIC:
                     self._so_far.forget(uuid_of(person_of(event[3])))
-            readable = [(event, payload) for event, payload in standing if isinstance(payload, bytes)]
-            known = [(event, payload) for event, payload in readable if event[2] != Received.TOPIC]
-            for event, payload in known:
-                self._remember(event, payload)
-            new = [(event, payload) for event, payload in readable if event[2] == Received.TOPIC] if not known else ()
-            said.append(next((_message(event, payload) for event, payload in new), None))
+                is_understood |= event[2] in Understood.topics()
+                if isinstance(payload, bytes) and event[2] == Received.TOPIC:
+                    new = _message(event, payload)
+                elif isinstance(payload, bytes):
+                    self._remember(event, payload)
+            said.append(None if is_understood else new)
         return said
 
     def _tell_redactions(self, batch: Sequence[Accepted]) -> None:
@@ -157,18 +164,25 @@ class UnderstandingWorker:
 
     # Understanding
 
-    def _understand(self, model: Understanding, said: Sequence[Said]) -> Iterator[tuple[UUID, Meant]]:
-        """Messages of different people, each understood in the light of its conversation."""
-        before = [self._so_far.before(one.subject, one.at_us) for one in said]
+    def _understand(
+        self, model: Understanding, said: Sequence[Said], latest: dict[UUID, SoFar]
+    ) -> Iterator[tuple[UUID, Meant]]:
+        """Messages of different people, each understood in the light of its conversation, whose `latest` in this batch it becomes."""
+        before = [
+            latest[one.subject].known_at(one.at_us)
+            if one.subject in latest
+            else self._so_far.before(one.subject, one.at_us)
+            for one in said
+        ]
         meant = model.parse(
             [one.text for one in said],
-            [_EPOCH + timedelta(microseconds=one.at_us) for one in said],
+            [_EPOCH + timedelta(microseconds=min(max(one.at_us, 0), LATEST_US)) for one in said],
             self._zone,
             [known.language or _spoken(one.locale) for known, one in zip(before, said, strict=True)],
             [known.intent for known in before],
         )
         for one, each in zip(said, meant, strict=True):
-            self._so_far.note(one.subject, language=each.language, intent=each.surest, at_us=one.at_us)
+            latest[one.subject] = SoFar(each.language, each.surest, one.at_us)
         return zip([one.interaction for one in said], meant, strict=True)
 
     # Writing

@@ -17,6 +17,8 @@ from tests import services
 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 HEAD_BYTES = 4_096
+WAIT_MS = 30_000
+"""For what is to be seen on a page; machines of tests are busy."""
 
 
 def free_port() -> int:
@@ -28,6 +30,7 @@ def free_port() -> int:
 def chromium() -> Iterator[Browser]:
     """The system's browser. Ended before the next module's tests: while it is there, this thread can run no event loop of its own."""
     with sync_playwright() as playwright:
+        expect.set_options(timeout=WAIT_MS)
         browser = playwright.chromium.launch(executable_path=services.browser(), args=services.BROWSER_ARGUMENTS)
         yield browser
         browser.close()

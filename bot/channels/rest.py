@@ -1,8 +1,9 @@
 """The assistant over REST, for systems that have their own way to people: `POST /v1/messages`, described by `/v1/openapi.json`.
 
 A message is idempotent by its id: the same one again is stored once and gets the same replies; another one under a used id is refused
-with 409. So a reply that took too long is fetched by sending the same message again. Errors are problems (RFC 9457) that quote nothing
-of what was sent.
+with 409. So a reply that took too long is fetched by sending the same message again. Where a webhook is set, the answer is 202
+without replies, and all replies come by it, those that nobody asked for included (bot/channels/rest_webhook.py). Errors are
+problems (RFC 9457) that quote nothing of what was sent.
 
 Who may write has a token, the only line of a file in HOME/rest of mode 0600, whose name up to its first dot is the account. A second
 file of the same account, like `crm.next`, lets a token be changed without a pause. A sender belongs to its account: the person is
@@ -23,9 +24,10 @@ from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Mount
 
-from bot.assistant import Assistant
 from bot.channels.channel import Incoming, Outcome, Spoken
+from bot.channels.replies import replies_of
 from bot.channels.rest_accounts import Accounts
+from bot.channels.rest_webhook import Webhook
 from bot.gateway.gateway import Gateway
 from bot.gateway.guard import Refusal, problem, refused
 
@@ -74,9 +76,10 @@ class Reply(BaseModel):
 
 
 class Answer(BaseModel):
-    """`answered`: these are all the replies. `waiting`: more will come; send the same message again to get them."""
+    """`answered`: these are all the replies. `waiting`: more will come, by webhook or to the same message sent again."""
 
     id: str
+    interaction: Annotated[str, Field(description="The message's id here, by which a webhook names it.")]
     state: Annotated[str, Field(description="answered or waiting")]
     replies: list[Reply]
 
@@ -90,6 +93,7 @@ class Problem(BaseModel):
 _EXAMPLE = {"id": "7f3a-0001", "sender": "visitor-0042", "text": "When is the town hall open?", "language": "en"}
 _ANSWER = {
     "id": "7f3a-0001",
+    "interaction": "6c1c2f0a-3d0e-8b57-2f4e-5a9c1d7e0b42",
     "state": "answered",
     "replies": [
         {
@@ -125,10 +129,10 @@ class Rest:
 
     name = "rest"
 
-    def __init__(self, gateway: Gateway, assistant: Assistant, accounts: Accounts) -> None:
+    def __init__(self, gateway: Gateway, accounts: Accounts, webhook: Webhook | None = None) -> None:
         self._gateway = gateway
-        self._assistant = assistant
         self._accounts = accounts
+        self._webhook = webhook
 
     def routes(self) -> Sequence[BaseRoute]:
         # Without pages, which would load scripts from elsewhere.
@@ -161,10 +165,12 @@ class Rest:
         return [Mount("/v1", api)]
 
     async def open(self) -> None:
-        pass
+        if self._webhook is not None:
+            await asyncio.to_thread(self._webhook.start)
 
     async def close(self) -> None:
-        pass
+        if self._webhook is not None:
+            await asyncio.to_thread(self._webhook.close)
 
     async def _messages(self, request: Request) -> Response:
         account = self._account(request)
@@ -183,7 +189,7 @@ class Rest:
         return self._accounts.of(token.strip()) if scheme.lower() == "bearer" else None
 
     async def _say(self, account: str, message: Message) -> Response:
-        waiting = _Waiting()
+        waiting = None if self._webhook else _Waiting()
         taken = await self._gateway.receive(
             Incoming(
                 channel=self.name,
@@ -199,17 +205,16 @@ class Rest:
         if taken.receipt is None or taken.outcome in _REFUSED:
             after = {"retry-after": str(taken.retry_after_s)} if taken.retry_after_s else {}
             return problem(*_REFUSED[taken.outcome], after)
+        interaction = taken.receipt.interaction_id
+        if waiting is None:
+            return JSONResponse(_answer(message, interaction, (), complete=False), 202)
         try:
-            spoken, complete = await waiting.answer(taken.receipt.interaction_id, self._gateway.limits.reply_ms / 1_000)
+            spoken, complete = await waiting.answer(interaction, self._gateway.limits.reply_ms / 1_000)
         finally:
             self._gateway.leave(taken.receipt.subject, waiting)
         if waiting.gone:
             return problem(*_REFUSED[Outcome.GONE])
-        body = {
-            "id": message.id,
-            "state": "answered" if complete else "waiting",
-            "replies": [_reply(each, spoke) for spoke in spoken for each in spoke.replies],
-        }
+        body = _answer(message, interaction, spoken, complete=complete)
         return JSONResponse(body, 200 if complete else 202, background=BackgroundTask(self._went, spoken))
 
     async def _went(self, spoken: Sequence[Spoken]) -> None:
@@ -249,13 +254,12 @@ class _Waiting:
             return said, False
 
 
-def _reply(reply: Any, spoken: Spoken) -> dict[str, Any]:
-    buttons = reply.get("buttons", ())
+def _answer(message: Message, interaction: UUID, spoken: Sequence[Spoken], *, complete: bool) -> dict[str, Any]:
     return {
-        "speaker": "agent" if spoken.by_agent else "assistant",
-        "text": reply["text"],
-        "buttons": [{"title": b["title"], "payload": b["payload"]} for b in buttons if b.get("payload") is not None],
-        "links": [{"title": b["title"], "url": b["url"]} for b in buttons if b.get("url") is not None],
+        "id": message.id,
+        "interaction": str(interaction),
+        "state": "answered" if complete else "waiting",
+        "replies": [reply for each in spoken for reply in replies_of(each)],
     }
 
 

@@ -73,6 +73,7 @@ class Web:
         self._origins = frozenset(origins)
         self._lines: dict[UUID, list[Line]] = {}
         self._begun: OrderedDict[UUID, int] = OrderedDict()
+        """Where the first message of a subject stands, so that whoever comes back is read back from there."""
 
     def routes(self) -> Sequence[BaseRoute]:
         return [
@@ -183,13 +184,12 @@ class Web:
             return
         try:
             subject = await self._gateway.find(self.name, str(line.conversation))
+            # A number of another log, or of who was erased since, would keep what is new from being heard.
+            if subject is None or line.last >= self._gateway.ends_at(subject):
+                line.last = 0
             if subject is not None:
                 line.subject = subject
-                if line.last >= self._gateway.ends_at(
-                    subject
-                ):  # of another log, or made up: it would keep everything from being heard
-                    line.last = 0
-                since = offset_of(line.last) if line.last else self._begun.get(line.conversation, 0)
+                since = offset_of(line.last) if line.last else self._begun.get(subject, 0)
                 await self._gateway.replay(subject, line, since, line.show)
         except VaultError:
             line.put({"type": "notice", "text": LINES[line.language]["busy"]})
@@ -237,8 +237,8 @@ class Web:
 
     async def _join(self, conversation: UUID, subject: UUID, since: int) -> None:
         """Lets every line of the conversation hear what is answered."""
-        if conversation not in self._begun:
-            self._begun[conversation] = since
+        if subject not in self._begun:
+            self._begun[subject] = since
             if len(self._begun) > BEGUN_MAX:
                 self._begun.popitem(last=False)
         for line in self._lines.get(conversation, ()):

@@ -9,6 +9,7 @@ from uuid import UUID
 from bot.assistant import Assistant
 from bot.channels import notice
 from bot.channels.channel import Spoken
+from bot.channels.replies import replies_of
 
 Frame = dict[str, Any]
 ID_MAX = 64
@@ -103,23 +104,8 @@ def _menu(assistant: Assistant, language: str) -> list[Frame]:
 def replies(spoken: Spoken, after: int) -> list[Frame]:
     """A frame for each reply whose number is above `after`."""
     return [
-        {
-            "type": "reply",
-            "number": spoken.number + place,
-            "speaker": "agent" if spoken.by_agent else "assistant",
-            "text": reply["text"],
-            "buttons": [
-                {"title": button["title"], "payload": button["payload"]}
-                for button in reply.get("buttons", ())
-                if button.get("payload") is not None
-            ],
-            "links": [
-                {"title": button["title"], "url": button["url"]}
-                for button in reply.get("buttons", ())
-                if button.get("url") is not None
-            ],
-        }
-        for place, reply in enumerate(spoken.replies)
+        {"type": "reply", "number": spoken.number + place, **reply}
+        for place, reply in enumerate(replies_of(spoken))
         if spoken.number + place > after
     ]
 

@@ -39,11 +39,13 @@ class Pages:
 
     def __init__(self, assistant: Assistant, *, origins: Sequence[str], sites: Sequence[str], demo: bool) -> None:
         self._assistant = assistant
-        sockets = " ".join(re.sub("^http", "ws", each) for each in origins)
+        # An IPv6 address is no source that a policy can name; there, as with all that browsers of today do, 'self' covers the socket.
+        sockets = " ".join(re.sub("^http", "ws", each) for each in origins if "[" not in each)
         ancestors = " ".join(("'self'", *sites))
         self._chat = {
             "content-security-policy": (
                 "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; "
+                "require-trusted-types-for 'script'; trusted-types 'none'; "  # nothing said can become a script, whatever the page does
                 f"connect-src 'self' {sockets}; frame-ancestors {ancestors}"
             )
         }

@@ -1,7 +1,7 @@
 """Events about a person, read as what was said: by the person, or to the person, with the numbers that a client orders them by.
 
-A number is `(offset + 1) * 2**20 + place in the commit * 2**4 + reply`: it is above 0, grows within a conversation, since a person lives in one
-partition, is the same for every reader, and is exact in a double up to an offset of 2**33.
+A number is `(offset + 1) * 2**20 + place in the commit * 2**4 + reply`: it is above 0, grows within a conversation, since a person
+lives in one partition, is the same for every reader, and is exact in a double up to an offset of 2**33.
 """
 
 from __future__ import annotations

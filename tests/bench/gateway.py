@@ -8,6 +8,7 @@ share the machine.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +49,8 @@ class Server:
             else [sys.executable, "-m", "infra.cli", "serve", "--only", "registrar,gateway,nlu,bot,caller"]
         )
         self.home = Path(settings["home"])
+        self.counted: Figures = {}
+        """What stands in the log, once the server has stopped."""
 
     def start(self) -> None:
         self._process = subprocess.Popen(self._command, env=self._env, stdout=subprocess.PIPE, text=True)
@@ -114,10 +118,10 @@ def quantile(times: list[float], part: float) -> float:
 
 async def one_at_a_time(server: Server, turns: int = 400) -> Figures:
     """One person after the other, no two at once."""
-    client, times = Client(server), []
+    client, times, run = Client(server), [], uuid4().hex[:6]
     for number in range(turns + 50):
         begun = time.perf_counter()
-        status, answer = await client.say(f"one-{number}", f"person-{number % 20}", TEXTS[number % len(TEXTS)])
+        status, answer = await client.say(f"{run}-{number}", f"person-{number % 20}", TEXTS[number % len(TEXTS)])
         assert status == 200, answer
         if number >= 50:
             times.append(time.perf_counter() - begun)
@@ -184,10 +188,10 @@ async def killed(server: Server, people: int = 50, turns: int = 40, kills: int =
     """People write while the server is killed and started again; whoever got no answer sends the same message again."""
     restarting = asyncio.Event()
     restarting.set()
-    again = 0
+    again = answered = 0
 
     async def person(number: int) -> None:
-        nonlocal again
+        nonlocal again, answered
         client = Client(server)
         for turn in range(turns):
             while True:
@@ -200,14 +204,16 @@ async def killed(server: Server, people: int = 50, turns: int = 40, kills: int =
                     status = 0
                     client.close()
                 if status in (200, 202):
+                    answered += 1
                     break
                 again += 1
                 await asyncio.sleep(0.05)
         client.close()
 
     async def killer() -> None:
-        for _ in range(kills):
-            await asyncio.sleep(2)
+        for number in range(kills):
+            while answered < (number + 1) * people * turns // (kills + 1):
+                await asyncio.sleep(0.01)
             restarting.clear()
             await asyncio.to_thread(server.kill)
             await asyncio.to_thread(server.start)
@@ -215,6 +221,39 @@ async def killed(server: Server, people: int = 50, turns: int = 40, kills: int =
 
     await asyncio.gather(killer(), *(person(number) for number in range(people)))
     return {"messages": people * turns, "sent_again": again}
+
+
+async def strangers(server: Server, turns: int = 5_000, connections: int = 200) -> Figures:
+    """What people said to other assistants, each turn by somebody nobody knows, as fast as it goes."""
+    texts: list[str] = []
+    with gzip.open(services.DATA / "sgd" / "dev.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for line in lines:
+            texts += [turn["utterance"] for turn in json.loads(line)["turns"] if turn["speaker"] == "user"]
+            if len(texts) >= turns:
+                break
+    left, statuses, times = list(enumerate(texts[:turns])), Counter[int](), []
+
+    async def connection() -> None:
+        client = Client(server)
+        while left:
+            number, text = left.pop()
+            begun = time.perf_counter()
+            status, _ = await client.say(f"stranger-{number}", f"stranger-{number}", text)
+            statuses[status] += 1
+            times.append(time.perf_counter() - begun)
+        client.close()
+
+    begun = time.perf_counter()
+    await asyncio.gather(*(connection() for _ in range(connections)))
+    spent = time.perf_counter() - begun
+    alive = await one_at_a_time(server, 20)
+    return {
+        "turns_per_s": len(times) / spent,
+        **{f"status_{status}": count for status, count in sorted(statuses.items())},
+        "p99_ms": quantile(times, 0.99),
+        "afterwards_p50_ms": alive["p50_ms"],
+        "resident_mb": server.resident_mb,
+    }
 
 
 @contextmanager
@@ -235,7 +274,7 @@ def served(broker: Broker, *, repeats: bool) -> Iterator[Server]:
             yield server
         finally:
             server.stop()
-            server.counted = counted(load({f"PARLOIR_{n.upper()}": v for n, v in settings.items()}))  # type: ignore[attr-defined]
+            server.counted = counted(load({f"PARLOIR_{name.upper()}": value for name, value in settings.items()}))
 
 
 def counted(settings: Settings) -> Figures:
@@ -286,8 +325,9 @@ def main() -> None:
                 show("one at a time", asyncio.run(one_at_a_time(server)))
                 show("200 people", asyncio.run(many(server)))
                 show("idle sockets", asyncio.run(idle(server)))
+                show("strangers", asyncio.run(strangers(server)))
                 show("kill -9", asyncio.run(killed(server)))
-            show("in the log", server.counted)  # type: ignore[attr-defined]
+            show("in the log", server.counted)
         finally:
             broker.stop()
 

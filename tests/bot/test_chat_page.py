@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Error, expect
 
 from infra.settings import Settings
 from tests.answering import LATER, Answering
@@ -142,6 +142,12 @@ def test_script_in_text_is_text(visitor: Visitor) -> None:
     assert visitor.frame.evaluate("document.title") == "Discussion"
 
 
+def test_the_browser_itself_refuses_to_make_html_of_text_on_the_page(visitor: Visitor) -> None:
+    visitor.begin()
+    with pytest.raises(Error, match="TrustedHTML"):
+        visitor.frame.evaluate("document.getElementById('list').innerHTML = 'x'")
+
+
 def test_only_pages_mail_and_telephone_become_links(visitor: Visitor) -> None:
     visitor.begin()
     addresses = [
@@ -211,8 +217,9 @@ def test_a_connection_that_is_cut_is_said_and_resumed_and_what_was_said_meanwhil
     expect(visitor.chat.get_by_text("Connexion perdue")).to_be_visible()
     visitor.say("pendant la coupure")
     expect(visitor.chat.get_by_text("Envoi…")).to_be_visible()
-    wire.mend()
     visitor.button("Réessayer").click()
+    expect(visitor.chat.get_by_text("Connexion perdue")).to_be_visible()
+    wire.mend()
     visitor.sees("you said: pendant la coupure")
     expect(visitor.chat.get_by_text("Envoi…")).to_have_count(0)
     expect(visitor.messages("you")).to_have_text(["avant la coupure", "pendant la coupure"])
@@ -243,7 +250,6 @@ def test_where_no_websocket_passes_messages_go_by_post_and_replies_come_as_a_str
     wire.cut()
     expect(visitor.chat.get_by_text("Connexion perdue")).to_be_visible()
     wire.mend()
-    visitor.button("Réessayer").click()
     visitor.say("toujours là")
     visitor.sees("you said: toujours là")
     expect(visitor.messages("you")).to_have_text(["par un autre chemin", "encore", "toujours là"])
@@ -369,6 +375,33 @@ def test_on_a_phone_the_chat_takes_the_screen_and_the_page_behind_rests(
         assert visitor.page.evaluate("document.querySelector('main').inert") is False
 
 
+def test_on_a_small_screen_the_notice_begins_at_its_top_and_the_newest_is_always_in_view(
+    browser: Browser, home: Answering, site: Site
+) -> None:
+    del home
+    with visiting(browser, site.near, viewport={"width": 320, "height": 400}, has_touch=True) as visitor:
+        visitor.open()
+        expect(visitor.chat.get_by_role("heading", name="Avant de commencer")).to_be_in_viewport()
+        visitor.button("Commencer la discussion").click()
+        expect(visitor.button("Parler à un agent")).to_be_in_viewport()
+        visitor.say("bonjour")
+        for number in range(2, 4):
+            visitor.button("Again").click()
+            expect(visitor.messages("assistant")).to_have_count(number)
+            expect(visitor.button("Again")).to_be_in_viewport()
+        expect(visitor.button("Nouveaux messages")).to_be_hidden()
+
+
+def test_a_browser_that_goes_offline_says_so_and_comes_back(visitor: Visitor) -> None:
+    visitor.begin().say("bonjour")
+    visitor.sees("you said: bonjour")
+    visitor.page.context.set_offline(True)
+    expect(visitor.chat.get_by_text("Vous êtes hors ligne.")).to_be_visible()
+    visitor.say("hors ligne")
+    visitor.page.context.set_offline(False)
+    visitor.sees("you said: hors ligne")
+
+
 def test_a_reply_that_comes_while_the_chat_is_closed_is_counted_on_the_button(visitor: Visitor, wire: Wire) -> None:
     visitor.begin().say("bonjour")
     visitor.sees("you said: bonjour")
@@ -377,7 +410,7 @@ def test_a_reply_that_comes_while_the_chat_is_closed_is_counted_on_the_button(vi
     visitor.say("en passant")
     visitor.button("Fermer la discussion").click()
     wire.mend()
-    expect(visitor.page.get_by_role("button", name="Ouvrir la discussion (1 non lus)")).to_be_visible()
+    expect(visitor.page.get_by_role("button", name="Ouvrir la discussion (1 message non lu)")).to_be_visible()
 
 
 def test_axe_finds_nothing_against_wcag_2_2_aa(visitor: Visitor) -> None:

@@ -23,6 +23,8 @@ Frame = dict[str, Any]
 REPLY_S = 20
 BURST = 50
 MARK = "Zephyrin-7731"
+HTTP = httpx.Client()
+"""One for all: to make one takes longer than what is asked with it."""
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,7 @@ def test_a_welcome_shows_the_notice_in_the_language_asked_for_and_makes_nobody(a
         assert "assistant automatique" in welcome["notice"]["paragraphs"][0]
         assert welcome["notice"]["version"] == "1"
         assert not welcome["resumed"]
-        page = httpx.get(answering.origin + welcome["notice"]["url"])
+        page = HTTP.get(answering.origin + welcome["notice"]["url"])
         assert '<html lang="fr">' in page.text
     with chat(answering, language="xx") as (_, welcome):
         assert welcome["notice"]["paragraphs"]
@@ -263,6 +265,15 @@ def test_sockets_of_a_person_close_when_the_person_is_erased(answering: Answerin
         assert not after["resumed"]
 
 
+def test_who_comes_back_after_an_erasure_hears_what_is_new_whatever_number_the_client_has(answering: Answering) -> None:
+    token, conversation = fresh(answering)
+    person = answering.house.keys.find("web", conversation)
+    assert person is not None
+    answering.house.registrar.erase(person.subject, ground="asked", decided_by="test")
+    with chat(answering, token=token, last=1 << 50) as (one, _):
+        assert one.say("somebody new")[1]["text"] == "you said: somebody new"
+
+
 # Bad input
 
 
@@ -327,14 +338,14 @@ def test_ten_thousand_messages_at_once_get_one_polite_line_and_only_a_few_are_st
 
 def stream(home: Answering, **hello: Any) -> Any:
     body = {"type": "hello", "token": None, "last": 0, "language": "en"} | hello
-    return httpx.stream(
+    return HTTP.stream(
         "POST", f"{home.origin}/chat/stream", json=body, headers={"origin": home.origin}, timeout=REPLY_S
     )
 
 
 def send(home: Answering, token: str, **frame: Any) -> httpx.Response:
     headers = {"origin": home.origin, "authorization": f"Bearer {token}"}
-    return httpx.post(f"{home.origin}/chat/send", json=frame, headers=headers, timeout=REPLY_S)
+    return HTTP.post(f"{home.origin}/chat/send", json=frame, headers=headers, timeout=REPLY_S)
 
 
 def test_a_conversation_over_a_stream_and_posts_is_the_same_one(answering: Answering) -> None:
@@ -364,16 +375,16 @@ def test_a_post_from_another_origin_or_without_a_token_or_of_another_content_is_
         (ours | {"authorization": f"Basic {token}"}, 401),
         (ours | {"authorization": f"Bearer {token}x"}, 401),
     ):
-        refused = httpx.post(address, json=frame, headers=headers)
+        refused = HTTP.post(address, json=frame, headers=headers)
         assert refused.status_code == status
         assert MARK not in refused.text
-    assert httpx.post(address, files={"file": b"x"}, headers=ours).status_code == 415
-    assert httpx.post(address, content=b"{", headers=ours | {"content-type": "application/json"}).status_code == 400
+    assert HTTP.post(address, files={"file": b"x"}, headers=ours).status_code == 415
+    assert HTTP.post(address, content=b"{", headers=ours | {"content-type": "application/json"}).status_code == 400
     assert (
-        httpx.post(address, content=b"x" * 100_001, headers=ours | {"content-type": "application/json"}).status_code
+        HTTP.post(address, content=b"x" * 100_001, headers=ours | {"content-type": "application/json"}).status_code
         == 413
     )
-    assert httpx.post(f"{address}?token={token}", json=frame, headers={"origin": answering.origin}).status_code == 401
+    assert HTTP.post(f"{address}?token={token}", json=frame, headers={"origin": answering.origin}).status_code == 401
     assert answering.about(MARK) == (0, 0, 0)
 
 
@@ -381,22 +392,22 @@ def test_a_post_from_another_origin_or_without_a_token_or_of_another_content_is_
 
 
 def test_the_chat_may_be_framed_by_the_sites_that_are_named_and_loads_only_its_own(answering: Answering) -> None:
-    page = httpx.get(f"{answering.origin}/chat")
+    page = HTTP.get(f"{answering.origin}/chat")
     policy = page.headers["content-security-policy"]
     assert "frame-ancestors 'self' https://www.example.org" in policy
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     for name in re.findall(r'(?:src|href)="(/[^"]+)"', page.text):
-        file = httpx.get(answering.origin + name)
+        file = HTTP.get(answering.origin + name)
         assert file.status_code == 200, name
         assert file.headers["x-content-type-options"] == "nosniff"
-        again = httpx.get(answering.origin + name, headers={"if-none-match": file.headers["etag"]})
+        again = HTTP.get(answering.origin + name, headers={"if-none-match": file.headers["etag"]})
         assert again.status_code == 304
 
 
 def test_no_page_sets_a_cookie_and_all_have_strict_headers(answering: Answering) -> None:
     for path in ("/", "/chat", "/notice", "/widget.js", "/nothing", "/v1/openapi.json"):
-        answer = httpx.get(answering.origin + path)
+        answer = HTTP.get(answering.origin + path)
         assert "set-cookie" not in answer.headers
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert "content-security-policy" in answer.headers
@@ -404,10 +415,10 @@ def test_no_page_sets_a_cookie_and_all_have_strict_headers(answering: Answering)
 
 
 def test_only_the_widget_may_be_loaded_by_pages_of_other_origins(answering: Answering) -> None:
-    assert httpx.get(f"{answering.origin}/widget.js").headers["cross-origin-resource-policy"] == "cross-origin"
-    assert httpx.get(f"{answering.origin}/chat.js").headers["cross-origin-resource-policy"] == "same-origin"
+    assert HTTP.get(f"{answering.origin}/widget.js").headers["cross-origin-resource-policy"] == "cross-origin"
+    assert HTTP.get(f"{answering.origin}/chat.js").headers["cross-origin-resource-policy"] == "same-origin"
 
 
 @pytest.mark.parametrize("host", ["evil.example", "", "127.0.0.1", "127.0.0.1:1"])
 def test_a_host_that_is_not_ours_is_not_served(answering: Answering, host: str) -> None:
-    assert httpx.get(f"{answering.origin}/chat", headers={"host": host}).status_code == 421
+    assert HTTP.get(f"{answering.origin}/chat", headers={"host": host}).status_code == 421

@@ -80,6 +80,9 @@ class RestDriver:
 
     name = "rest"
 
+    def __init__(self) -> None:
+        self._http = httpx.Client(timeout=REPLY_S)
+
     def say(self, home: Answering, sender: str, message_id: str, text: str) -> bool:
         answer = self._post(home, {"id": message_id, "sender": sender, "text": text})
         return answer.status_code == 200 and [each["text"] for each in answer.json()["replies"]] == [
@@ -88,7 +91,7 @@ class RestDriver:
 
     def _post(self, home: Answering, body: dict[str, Any]) -> httpx.Response:
         headers = {"authorization": f"Bearer {home.token}"}
-        return httpx.post(f"{home.origin}/v1/messages", json=body, headers=headers, timeout=REPLY_S)
+        return self._http.post(f"{home.origin}/v1/messages", json=body, headers=headers)
 
     def replies(self, home: Answering, sender: str) -> list[str]:
         del home, sender

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -13,7 +14,7 @@ from eventsourcing.persistence import StoredEvent
 
 from tests.contracts.events import begin, event, everything
 from vault.commit import Commit, Envelope
-from vault.conversations import Accepted, ConversationPartition, Conversations, Reader
+from vault.conversations import Accepted, ConversationPartition, Conversations, Places, Reader
 from vault.errors import LogMismatch, PartitionStopped
 from vault.fold import ERASED_TOPIC, Verdict
 from vault.ids import LogId, new_id
@@ -78,6 +79,29 @@ def test_a_reader_gets_every_accepted_commit_in_order_from_memory_and_from_the_l
     offsets = [a.offset for a in everything(partition)]
     assert offsets == list(range(0, 120, 2))
     assert [a.offset for a in everything(partition, 63)] == list(range(64, 120, 2))
+
+
+def test_a_commit_is_read_anywhere_from_memory_and_from_the_log(opened: Callable[..., Conversations]) -> None:
+    writing = opened().partition(0)
+    writing.append([begin(event(SUBJECT), 0) for _ in range(20)])
+    repeated = everything(writing)[4].commit
+    writing.append([repeated])
+    partition = opened(kept_events=3).partition(0)
+    partition.catch_up()
+    commits = {accepted.offset: accepted.commit for accepted in everything(partition)}
+    with closing(Places(partition)) as places:
+        for offset in (17, 2, 19, 0, 11, 3, 19):
+            found = places.at(offset)
+            assert found is not None
+            assert found.commit == commits[offset]
+        assert places.at(20) is None  # the repeat was refused
+        assert places.at(500) is None
+    partition.append([Commit.of((event(SUBJECT, topic=ERASED_TOPIC),), based_on=partition.catch_up())])
+    ((last, _),) = partition.append([begin(event(SUBJECT), partition.catch_up())])
+    with closing(Places(partition)) as places:
+        void = places.at(last)
+        assert void is not None
+        assert void.void == {0}
 
 
 def test_a_reader_is_woken_by_what_another_process_appends(opened: Callable[..., Conversations]) -> None:

@@ -13,7 +13,7 @@ from eventsourcing.persistence import StoredEvent
 from tests.contracts.events import NOTED, begin, event, everything
 from vault.conversations import Accepted, Conversations
 from vault.errors import BadInput, LogUnavailable
-from vault.follow import Follower, FollowLimits
+from vault.follow import Everything, Follower, FollowLimits
 from vault.ids import new_id
 
 SUBJECT = new_id(0)
@@ -165,6 +165,34 @@ def test_a_zombie_that_wakes_after_another_took_over_adds_nothing(opened: Callab
     zombie.close()
     follower.close()
     assert Counter(found) == Counter(s.originator_id for s in stored)
+
+
+def test_whoever_works_is_told_where_work_begins_and_again_whenever_it_begins_anew(
+    opened: Callable[..., Conversations],
+) -> None:
+    conversations = opened()
+    append(conversations, 4)
+    told: list[tuple[int, int, int]] = []
+    worker = Doubler()
+    worker.unavailable = 2
+    here = opened()
+    follower = Follower(
+        here,
+        worker,
+        Everything(1),
+        LIMITS,
+        on_begin=lambda partition, after: told.append((partition.partition, after, partition.next_offset)),
+    )
+    follower.start()
+    wait_for_doubles(conversations, 4)
+    follower.close()
+    assert told == [(0, -1, 4)] * 3  # at first, and after each time that something was away
+    again = Follower(here, Doubler(), Everything(1), LIMITS, on_begin=lambda *_: told.append((9, 9, 9)))
+    again.start()
+    append(conversations, 1)
+    wait_for_doubles(conversations, 5)
+    again.close()
+    assert told[3:] == [(9, 9, 9)]
 
 
 def test_a_batch_that_makes_much_is_written_as_several_commits(opened: Callable[..., Conversations]) -> None:

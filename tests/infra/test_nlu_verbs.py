@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from pathlib import Path
@@ -111,3 +112,35 @@ def test_an_unfit_model_is_one_line_with_a_remedy(tmp_path: Path, capsys: pytest
         said = capsys.readouterr().err
         assert said.count("\n") == 1
         assert "parloir train" in said
+
+
+def test_evaluate_scores_what_finds_personal_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "écrivez à visiteur@example.org"
+    marked = {"text": text, "spans": [{"start": 10, "end": len(text), "entity": "email"}]}
+    file = tmp_path / "marked.jsonl.gz"
+    with gzip.open(file, "wt", encoding="utf-8") as out:
+        out.write(json.dumps(marked) + "\n")
+    assert main(["evaluate", "--pii", str(file), "--language", "fr", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["sentences"], figures["exact"]["email"]["f1"], figures["presidio"]["f2"]) == (1, 1.0, 1.0)
+    assert main(["evaluate", "--pii", str(file)]) == 0
+    assert "exact email: precision 1.0, recall 1.0, f1 1.0, marked 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "more", "said"),
+    [
+        (b"{}\n", [], "marked.jsonl: line 1 is no marked sentence"),
+        (b"\xff\xfe", [], "is not UTF-8"),
+        (None, [], "cannot read"),
+        (b"", ["--test", "x"], "--pii is scored alone"),
+    ],
+)
+def test_a_file_that_cannot_be_scored_is_refused_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, more: list[str], said: str
+) -> None:
+    file = tmp_path / "marked.jsonl"
+    if content is not None:
+        file.write_bytes(content)
+    assert main(["evaluate", "--pii", str(file), *more]) == 2
+    assert said in capsys.readouterr().err

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from nlu.training_files import Training, read_folder
 from nlu.understanding import Understanding
+from tests.vault.conftest import Vault, open_vault
 
 FRENCH = """\
 entities: [dish]
@@ -123,3 +124,12 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Training:
 @pytest.fixture(scope="session")
 def understanding(training: Training) -> Understanding:
     return Understanding.train(training)[0]
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Iterator[Vault]:
+    """An embedded vault without a program around it."""
+    (tmp_path / "vault").mkdir()
+    opened = open_vault(tmp_path / "vault")
+    yield opened
+    opened.close()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from nlu.features import Features
+from nlu.features import Features, Speakers
 from nlu.text import CHARACTERS_MAX, character_grams, fold, word_pairs, words
 from tests.nlu.conftest import HOSTILE
 
@@ -78,3 +78,28 @@ def test_any_text_folds_to_something_short(text: str) -> None:
 
 def test_grams_of_a_short_chunk_are_given_once() -> None:
     assert list(character_grams("a", 2, 5)) == [" a", "a ", " a "]
+
+
+def names_of(features: Features) -> set[str]:
+    return set(features.parts()[1]["names"].tobytes().decode().split("\n"))
+
+
+def test_what_people_said_is_kept_only_if_enough_of_them_said_it_or_an_author_wrote_it() -> None:
+    texts = ["authored words", "shared", "shared", "shared", "lonely", "lonely", "lonely", "authored"]
+    speakers = Speakers([0, 1, 2, 3, 4, 4, 4, 1], least=3)
+    kept = names_of(Features.fit(texts, longest_gram=4, speakers=speakers))
+    assert {"authored", "words", "shared", "^ shared", "shared $", " sha"} <= kept
+    assert not kept & {"lonely", "^ lonely", "lonely $", " lo", "lone", "onel"}
+    assert "authored $" not in kept, "a pair that one person said, and that no author wrote"
+
+
+def test_somebody_who_says_a_thing_often_is_one_person() -> None:
+    speakers = Speakers([1] * 50, least=2)
+    assert names_of(Features.fit(["again and again"] * 50, longest_gram=3, speakers=speakers)) == {""}
+
+
+def test_without_people_everything_is_kept_as_ever() -> None:
+    authored = Features.fit(TEXTS, longest_gram=4)
+    with_nobody = Features.fit(TEXTS, longest_gram=4, speakers=Speakers([0] * len(TEXTS), least=5))
+    assert names_of(authored) == names_of(with_nobody)
+    np.testing.assert_array_equal(authored.idf, with_nobody.idf)

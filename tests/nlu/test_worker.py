@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -169,6 +171,40 @@ def test_the_language_that_the_channel_tells_counts_until_something_was_said(vau
     say(vault, message("ok", 1, "visitor-1", locale="fr-CH"), message("ok", 2, "visitor-2", locale="en-GB"))
     say(vault, message("ok", 3, "visitor-3", locale="tlh"))
     assert {"fr", "en"} <= {event.language for event in handled(vault, worker(vault, model))}
+
+
+def test_a_batch_that_is_given_again_is_understood_as_it_was_the_first_time(
+    vault: Vault, model: InService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(vault, message("ok", 1), message("je voudrais annuler ma réservation", 2))
+    number = next(n for n in range(2) if everything(vault.conversations.partition(n)))
+    batch = everything(vault.conversations.partition(number))
+    working, prepare = worker(vault, model), vault.keys.prepare
+
+    def away(pairs: Sequence[tuple[UUID, int]]) -> None:
+        raise KeysUnavailable("locked for a moment")
+
+    before: list[Sequence[str] | None] = []
+    parse = model.current().parse
+
+    def heard(texts: Sequence[str], *more: Any) -> list[Meant]:
+        before.append(more[-1])
+        return parse(texts, *more)
+
+    monkeypatch.setattr(model.current(), "parse", heard)
+    monkeypatch.setattr(vault.keys, "prepare", away)
+    with pytest.raises(KeysUnavailable):
+        working.handle(number, batch)
+    monkeypatch.setattr(vault.keys, "prepare", prepare)
+    working.handle(number, batch)
+    assert before[:2] == before[2:]
+
+
+@pytest.mark.parametrize("at_us", [-62_135_596_800_000_000, -1, 253_402_300_799_999_999])
+def test_a_time_that_no_message_can_have_stops_nobody(vault: Vault, model: InService, at_us: int) -> None:
+    say(vault, dataclasses.replace(message("une table pour demain, ou dans deux semaines"), at_us=at_us))
+    (event,) = handled(vault, worker(vault, model))
+    assert event.intent == "book"
 
 
 # Who is not understood

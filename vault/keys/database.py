@@ -72,6 +72,11 @@ CREATE TABLE IF NOT EXISTS mention (
     epoch INTEGER NOT NULL, wrapped BLOB NOT NULL, PRIMARY KEY (entry, keyed_message)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS mention_of ON mention (keyed_subject, keyed_message);
 
+-- Messages that are not to be opened any more: nothing is entered of them, or learnt from them, by whoever is late.
+CREATE TABLE IF NOT EXISTS redacted (
+    keyed_message BLOB PRIMARY KEY, keyed_subject BLOB NOT NULL, month INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS redacted_of ON redacted (keyed_subject);
+
 -- A model that was trained on people; the DEK that seals it has its id as owner. stale_us: since when somebody it learnt from does
 -- not agree any more; null while all do.
 CREATE TABLE IF NOT EXISTS model (id BLOB PRIMARY KEY, made_us INTEGER NOT NULL, stale_us INTEGER) WITHOUT ROWID;
@@ -81,7 +86,19 @@ CREATE TABLE IF NOT EXISTS learnt_from (
 CREATE INDEX IF NOT EXISTS learnt_from_of ON learnt_from (keyed_subject, keyed_message);
 """
 
-TABLES = ("dek", "key_grant", "standing", "fence", "identity", "tie", "mention", "model", "learnt_from", "note")
+TABLES = (
+    "dek",
+    "key_grant",
+    "standing",
+    "fence",
+    "identity",
+    "tie",
+    "mention",
+    "redacted",
+    "model",
+    "learnt_from",
+    "note",
+)
 
 
 class Database:

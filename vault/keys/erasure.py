@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from vault.errors import KeyTampered, PersonUnknown
-from vault.keys import models, notes
+from vault.keys import mentions, models, notes
 from vault.keys.identity import tied
 from vault.keys.index import KeyedIndex
 from vault.keys.kek import KekDirectory
@@ -62,7 +62,7 @@ def _destroy(
     c.execute("DELETE FROM standing WHERE subject = ?", (subject.bytes,))
     c.execute("DELETE FROM identity WHERE keyed_subject = ?", (keyed_subject,))
     c.execute("DELETE FROM tie WHERE keyed_subject = ?", (keyed_subject,))
-    c.execute("DELETE FROM mention WHERE keyed_subject = ?", (keyed_subject,))
+    mentions.forget_person(c, keyed_subject)
     models.person_left(c, keyed_subject, at_us)
     body = {
         **note,

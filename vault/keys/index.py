@@ -55,8 +55,8 @@ class KeyedIndex:
         return uuid_of(_hash(self._interaction, claim, subject.bytes))
 
     def mention(self, kind: str, value: str) -> bytes:
-        """Of an e-mail address or a telephone number that somebody typed, in its normal form."""
-        return _hash(self._mention, kind.encode(), value.encode())
+        """Of an e-mail address or a telephone number that somebody typed, in its normal form; any text at all has a hash."""
+        return _hash(self._mention, kind.encode(), value.encode("utf-8", "surrogatepass"))
 
     def message(self, originator: UUID) -> bytes:
         """Of a message, where it must not be seen which one it is."""

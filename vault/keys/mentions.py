@@ -52,6 +52,8 @@ class Mentions:
                 person, held = people[one.subject]
                 if person is None or held >= MENTIONS_MAX or _is_entered(c, place):
                     continue
+                if is_redacted(c, self._index.subject(person.subject), place[1]):
+                    continue
                 self._keep(c, epoch, place, person, month_of(one.at_us))
                 people[one.subject] = person, held + 1
                 entered += 1
@@ -82,12 +84,31 @@ class Mentions:
             return [open_mention(self._keks, *row) for row in rows]
 
 
-def forget_message(c: sqlite3.Connection, index: KeyedIndex, subject: UUID, originator: UUID) -> None:
-    """Deletes what was entered of one message, within the caller's transaction."""
-    c.execute(
-        "DELETE FROM mention WHERE keyed_subject = ? AND keyed_message = ?",
-        (index.subject(subject), index.message(originator)),
-    )
+def forget_message(c: sqlite3.Connection, index: KeyedIndex, subject: UUID, originator: UUID, month: Month) -> None:
+    """Deletes what was entered of one message, and remembers until `month` is over that nothing may be; in the caller's transaction."""
+    place = index.subject(subject), index.message(originator)
+    c.execute("DELETE FROM mention WHERE keyed_subject = ? AND keyed_message = ?", place)
+    if not is_fenced(c, subject):
+        c.execute("INSERT OR IGNORE INTO redacted VALUES (?, ?, ?)", (place[1], place[0], month))
+
+
+def forget_person(c: sqlite3.Connection, keyed_subject: bytes) -> None:
+    """Deletes all that was entered of a person, within the caller's transaction."""
+    c.execute("DELETE FROM mention WHERE keyed_subject = ?", (keyed_subject,))
+    c.execute("DELETE FROM redacted WHERE keyed_subject = ?", (keyed_subject,))
+
+
+def forget_months(c: sqlite3.Connection, before: Month) -> None:
+    """The same of earlier months."""
+    c.execute("DELETE FROM mention WHERE month < ?", (before,))
+    c.execute("DELETE FROM redacted WHERE month < ?", (before,))
+
+
+def is_redacted(c: sqlite3.Connection, keyed_subject: bytes, keyed_message: bytes) -> bool:
+    """Whether the person's message is not to be opened any more."""
+    place = keyed_subject, keyed_message
+    found = c.execute("SELECT 1 FROM redacted WHERE keyed_subject = ? AND keyed_message = ?", place)
+    return found.fetchone() is not None
 
 
 def open_mention(

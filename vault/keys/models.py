@@ -16,6 +16,7 @@ from vault.keys.chapters import MODEL_MONTH, make_dek
 from vault.keys.database import row_of, writing_epoch
 from vault.keys.index import KeyedIndex
 from vault.keys.kek import KekDirectory
+from vault.keys.mentions import is_redacted
 from vault.keys.model import IMPROVEMENT, Lost, ModelStanding, Month, Source, month_of
 from vault.seal import Dek
 
@@ -24,12 +25,13 @@ def begin(
     c: sqlite3.Connection, keks: KekDirectory, index: KeyedIndex, model: UUID, sources: Sequence[Source], at_us: int
 ) -> Dek | Lost:
     """The key of a new model, within the caller's transaction; or which of its sources may not be learnt from any more."""
-    granted: dict[tuple[UUID, bytes], bool] = {}
-    for source in sources:
-        key = source.subject, source.key_id
-        if key not in granted:
-            granted[key] = _is_granted(c, *key)
-    lost = frozenset(source for source in sources if not granted[source.subject, source.key_id])
+    granted = {key: _is_granted(c, *key) for key in {(source.subject, source.key_id) for source in sources}}
+    lost = frozenset(
+        source
+        for source in sources
+        if not granted[source.subject, source.key_id]
+        or is_redacted(c, index.subject(source.subject), index.message(source.originator))
+    )
     if lost:
         return Lost(lost)
     dek = make_dek(c, keks, writing_epoch(c), model, MODEL_MONTH, serial=0, consented=False, purposes=[IMPROVEMENT])

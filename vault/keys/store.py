@@ -40,6 +40,7 @@ from vault.keys.model import (
     Rotation,
     Source,
     Unreadable,
+    month_of,
 )
 from vault.seal import Dek
 
@@ -164,7 +165,7 @@ class KeyStore:
     def redact(self, subject: UUID, originator: UUID, at_us: int) -> None:
         """A message is not to be opened any more: what was typed in it is forgotten, and what was learnt from it is stale."""
         with self._database.writing() as c:
-            mentions.forget_message(c, self._index, subject, originator)
+            mentions.forget_message(c, self._index, subject, originator, month_of(at_us))
             models.message_left(c, self._index, subject, originator, at_us)
 
     # What was learnt from people
@@ -225,7 +226,7 @@ class KeyStore:
     def expire(self, before_month: Month) -> int:
         """Ends the retention of chapters of earlier months, and of what was typed and learnt in them. Returns how many chapters."""
         with self._database.writing() as c:
-            c.execute("DELETE FROM mention WHERE month < ?", (before_month,))
+            mentions.forget_months(c, before_month)
             models.months_ended(c, before_month, int(self._now() * 1e6))
         return self._chapters.expire(before_month)
 

@@ -24,6 +24,7 @@ let notice = null;
 let last = 0;
 let speaks = {}; // by language, the payload that asks the assistant for it
 let shown = !framed; // whether the person sees the page
+let lost = false; // whether the connection was there and is not
 let trouble = ""; // what the gateway said before it closed the connection
 let timer = 0;
 
@@ -137,15 +138,18 @@ function refusal({ id, text }) {
 
 function connected(state) {
   clearTimeout(timer);
-  const wasLost = element("banner-text").textContent !== "";
-  element("retry").hidden = state !== "waiting" || !navigator.onLine;
-  if (state === "open") trouble = "";
-  if (state === "waiting") banner(navigator.onLine ? trouble || say("lost") : say("offline"));
-  else if (state === "connecting" && !wasLost) timer = setTimeout(() => banner(say("connecting")), CONNECTING_MS);
-  else if (state === "open" && wasLost) {
-    banner(say("back"));
+  element("retry").hidden = !navigator.onLine || !(state === "waiting" || (state === "connecting" && lost));
+  if (state === "waiting") {
+    lost = true;
+    banner(navigator.onLine ? trouble || say(token ? "lost" : "unreached") : say("offline"));
+  } else if (state === "connecting") {
+    if (!lost) timer = setTimeout(() => banner(say("connecting")), CONNECTING_MS);
+  } else {
+    banner(state === "open" && lost ? say("back") : "");
     timer = setTimeout(() => banner(""), BACK_MS);
-  } else if (state === "closed") banner("");
+    lost = false;
+    trouble = "";
+  }
 }
 
 function banner(text) {
@@ -172,6 +176,7 @@ function tellNotice({ version, paragraphs, url }) {
     notice = version;
     keep();
     open(true);
+    messages.toEnd();
     rest();
   };
   open(read);
@@ -185,7 +190,6 @@ function open(isOpen) {
   document.body.classList.remove("over");
   element("over").hidden = true;
   element("start").hidden = !isOpen || !messages.empty;
-  if (isOpen && !messages.empty) messages.toEnd();
 }
 
 // Writing

@@ -83,7 +83,7 @@ const WAYS = [socket, stream];
  */
 export class Connection {
   #on;
-  #way = 0;
+  #proven = null; // the way that led to a welcome last
   #line = null;
   #waiting = new Map(); // frames by id, in the order they were said
   #tries = 0;
@@ -96,6 +96,7 @@ export class Connection {
   constructor({ hello, message, state }) {
     this.#on = { hello, message, state };
     addEventListener("online", () => this.retry());
+    addEventListener("offline", () => this.#lost()); // a broken socket may take minutes to say so
     addEventListener("pageshow", (event) => event.persisted && this.retry());
   }
 
@@ -138,17 +139,25 @@ export class Connection {
   #connect() {
     this.#drop();
     this.#on.state("connecting");
-    const way = this.#way;
-    const line = WAYS[way](this.#on.hello(), {
-      message: (frame) => line === this.#line && this.#hear(frame),
+    const way = this.#pick();
+    const line = way(this.#on.hello(), {
+      message: (frame) => line === this.#line && this.#hear(frame, way),
       lost: () => line === this.#line && this.#lost(),
     });
     this.#line = line;
     this.#timer = setTimeout(() => this.#lost(), WELCOME_MS);
   }
 
-  #hear(frame) {
+  /** Sockets first. Something between may let only the other way through: it is tried in turn, and rarely once one has led there. */
+  #pick() {
+    const turn = this.#proven ? 3 : 2;
+    const first = this.#proven ?? WAYS[0];
+    return this.#tries % turn === turn - 1 ? WAYS.find((way) => way !== first) : first;
+  }
+
+  #hear(frame, way) {
     if (frame.type === "welcome") {
+      this.#proven = way;
       this.#welcomed = true;
       this.#since = Date.now();
       clearTimeout(this.#timer);
@@ -178,7 +187,6 @@ export class Connection {
 
   #lost() {
     if (this.#closed) return;
-    if (!this.#welcomed) this.#way = (this.#way + 1) % WAYS.length; // something between may let only the other one through
     if (this.#welcomed && Date.now() - this.#since > STEADY_MS) this.#tries = 0;
     this.#drop();
     this.#on.state("waiting");

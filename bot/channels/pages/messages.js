@@ -80,7 +80,7 @@ export class Messages {
     earlier.addEventListener("click", () => this.#back());
     log.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     // A keyboard opens, the window changes: who was at the end stays there.
-    const resized = new ResizeObserver(() => this.#following && this.toEnd());
+    const resized = new ResizeObserver(() => this.#following && !this.empty && this.toEnd());
     resized.observe(log);
     resized.observe(list);
   }
@@ -225,6 +225,7 @@ export class Messages {
   }
 
   #scrolled() {
+    if (this.#frame) return; // what has come in meanwhile is not somebody scrolling away from it
     this.#following = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < NEAR_PX;
     if (this.#following) this.#newer.hidden = true;
   }

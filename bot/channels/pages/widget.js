@@ -11,8 +11,18 @@
   "use strict";
 
   const WORDS = {
-    fr: { open: "Ouvrir la discussion", close: "Fermer la discussion", chat: "Discussion avec l’assistant", unread: "non lus" },
-    en: { open: "Open the chat", close: "Close the chat", chat: "Chat with the assistant", unread: "unread" },
+    fr: {
+      open: "Ouvrir la discussion",
+      close: "Fermer la discussion",
+      chat: "Discussion avec l’assistant",
+      unread: (count) => (count === "1" ? "1 message non lu" : `${count} messages non lus`),
+    },
+    en: {
+      open: "Open the chat",
+      close: "Close the chat",
+      chat: "Chat with the assistant",
+      unread: (count) => (count === "1" ? "1 unread message" : `${count} unread messages`),
+    },
   };
   const COVERS = "(max-width: 480px), (max-height: 480px)"; // where the chat takes the whole screen
   const UNREAD_MAX = 9;
@@ -98,7 +108,7 @@
     const count = unread > UNREAD_MAX ? `${UNREAD_MAX}+` : String(unread);
     button.className = isOpen ? "open" : "";
     button.setAttribute("aria-expanded", String(isOpen));
-    button.setAttribute("aria-label", isOpen ? words.close : words.open + (unread ? ` (${count} ${words.unread})` : ""));
+    button.setAttribute("aria-label", isOpen ? words.close : words.open + (unread ? ` (${words.unread(count)})` : ""));
     badge.textContent = count;
     badge.hidden = isOpen || unread === 0;
     speech.toggleAttribute("hidden", isOpen);

@@ -54,7 +54,9 @@ def test_file_of_an_earlier_program_gets_the_tables_that_were_added_and_loses_no
     dek = sealed_with(store, person)
     store.close()
     with home.sql() as c:
-        c.executescript("DROP TABLE mention; DROP TABLE learnt_from; DROP TABLE model; PRAGMA user_version=1;")
+        c.executescript(
+            "DROP TABLE mention; DROP TABLE redacted; DROP TABLE learnt_from; DROP TABLE model; PRAGMA user_version=1;"
+        )
     opened = home.open()
     assert isinstance(opened.opening(dek.key_id, person.subject), Dek)
     assert opened.counts() == {**opened.counts(), "dek": 2, "mention": 0, "model": 0}

@@ -122,6 +122,19 @@ def test_a_redacted_message_is_forgotten_and_no_other(store: KeyStore) -> None:
     assert subjects(store) == set()
 
 
+def test_a_late_worker_enters_nothing_of_a_message_that_was_redacted(store: KeyStore, home: Home) -> None:
+    person, other = someone(store, "1"), someone(store, "2")
+    store.redact(person.subject, UUID(int=1), JANUARY)
+    store.redact(person.subject, UUID(int=1), JANUARY)
+    store.redact(other.subject, UUID(int=3), JANUARY)
+    assert home.open().enter_mentions([typed(person, 1), typed(person, 2), typed(person, 3)]) == 2
+    store.erase(person.subject, JANUARY, {})
+    store.redact(person.subject, UUID(int=4), JANUARY)
+    assert home.rows("SELECT count(*) FROM redacted") == [(1,)]
+    store.expire(month_of(JANUARY + MONTH))
+    assert home.rows("SELECT count(*) FROM redacted") == [(0,)]
+
+
 def test_what_was_typed_in_a_month_goes_with_its_retention(store: KeyStore) -> None:
     person = someone(store)
     store.enter_mentions([typed(person, 1), typed(person, 2, "x@example.invalid", JANUARY + MONTH)])
@@ -182,6 +195,6 @@ def test_a_batch_that_fails_enters_nothing(store: KeyStore, home: Home) -> None:
 
 def test_whatever_was_typed_can_be_entered_and_found(store: KeyStore) -> None:
     person = someone(store)
-    hostile = ["", "\x00", "a" * 5_000, "é\u202e@\U0001f511", "'; DROP TABLE mention; --"]
+    hostile = ["", "\x00", "a" * 5_000, "é\u202e@\U0001f511", "\ud800@", "'; DROP TABLE mention; --"]
     assert store.enter_mentions([typed(person, n, value) for n, value in enumerate(hostile)]) == len(hostile)
     assert all(subjects(store, value) == {person.subject} for value in hostile)

@@ -36,6 +36,7 @@ def test_counts_are_of_what_is_held(store: KeyStore, home: Home) -> None:
         "identity": 2,
         "tie": 1,
         "mention": 0,
+        "redacted": 0,
         "model": 0,
         "learnt_from": 0,
         "note": 3,
