@@ -22,7 +22,7 @@ from nlu.sealed_model import model_of
 from nlu.understanding import Understanding
 from nlu.worker import UnderstandingWorker
 from vault.errors import StartRefused, Unavailable, VaultError
-from vault.follow import Follower
+from vault.follow import Follower, FollowLimits
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,8 @@ class NluPart:
         train_where_missing(house, progress)
         # Batches are small: more threads in linear algebra only wait for each other, and for the partitions' own threads.
         threadpool_limits(1)
-        assistant = house.settings.assistant
+        settings = house.settings
+        assistant = settings.assistant
         zone = read_assistant(folder_of(assistant)).zone if assistant else "UTC"
         worker = UnderstandingWorker(
             house.model,
@@ -95,10 +96,14 @@ class NluPart:
             house.mapper,
             house.conversations,
             zone=zone,
+            people_max=settings.nlu_people_max,
+            read_back_records=settings.nlu_read_back_records,
             on_understood=Mentions(house.keys),
             on_redacted=house.keys.redact,
         )
-        self._follower = Follower(house.conversations, worker)
+        self._follower = Follower(
+            house.conversations, worker, limits=FollowLimits(batch_records=settings.nlu_batch_records)
+        )
         self._house = house
 
     def start(self) -> None:

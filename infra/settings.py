@@ -182,6 +182,13 @@ class Settings:
     model: str = _of(
         "", "file", "the model of understanding; by default HOME/model.parloir, trained at the first start"
     )
+    nlu_batch_records: int = _of(500, "records", "most messages understood as one batch", low=1, high=10_000)
+    nlu_people_max: int = _of(
+        50_000, "people", "most whose language and last intent are remembered", low=1, high=10_000_000
+    )
+    nlu_read_back_records: int = _of(
+        5_000, "records", "how far a worker that begins reads back for what conversations were about", high=10_000_000
+    )
 
     # Projection and analysts
     projection_batch_events: int = _of(

@@ -18,7 +18,7 @@ from eventsourcing.persistence import StoredEvent
 
 from nlu.in_service import InService
 from nlu.language import LANGUAGES
-from nlu.so_far import Conversations, SoFar
+from nlu.so_far import PEOPLE_MAX, Conversations, SoFar
 from nlu.span import plain_value
 from nlu.understanding import Understanding
 from nlu.understanding import Understood as Meant
@@ -34,8 +34,8 @@ from vault.opening import Opener
 from vault.seal import Packed, person_of, read_header, stored
 
 PURPOSE = "service"
-READ_BACK_RECORDS = 5_000
-"""How far a worker that begins reads back for what conversations were about."""
+READ_AT_ONCE = 2_000
+"""Records, when reading back."""
 
 LATEST_US = 7_258_118_400_000_000
 """1 January 2200: dates of messages that a channel dates outside of 1970 to here are reckoned from there."""
@@ -81,11 +81,14 @@ class UnderstandingWorker:
         log: Log,
         *,
         zone: str = "UTC",
+        people_max: int = PEOPLE_MAX,
+        read_back_records: int = 5_000,
         on_understood: OnUnderstood = lambda understood: None,
         on_redacted: OnRedacted = lambda subject, interaction, at_us: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`zone` (IANA) is the people's, for dates. `on_understood` hears of each batch before it is appended, and then `on_redacted` of
+        """`zone` (IANA) is the people's, for dates. `people_max`: most whose conversations are remembered; `read_back_records`: how far a
+        worker that begins reads back for them. `on_understood` hears of each batch before it is appended, and then `on_redacted` of
         what was redacted in it; a batch that is refused, or fails, is given again, so both must bear to hear the same twice. `clock` gives
         seconds UTC."""
         self._model = model
@@ -96,7 +99,8 @@ class UnderstandingWorker:
         self._on_understood = on_understood
         self._on_redacted = on_redacted
         self._clock = clock
-        self._so_far = Conversations()
+        self._so_far = Conversations(people_max)
+        self._read_back_records = read_back_records
         self._begun: set[int] = set()
 
     def handle(self, partition: int, batch: Sequence[Accepted]) -> Sequence[Sequence[StoredEvent]]:
@@ -154,9 +158,9 @@ class UnderstandingWorker:
 
     def _read_back(self, partition: int, offset: int) -> None:
         """Remembers what the conversations before `offset` were about, as another worker that was here before us did."""
-        with Reader(self._log.partition(partition), max(0, offset - READ_BACK_RECORDS)) as reader:
+        with Reader(self._log.partition(partition), max(0, offset - self._read_back_records)) as reader:
             while reader.next_offset < offset:
-                found = reader.read(READ_BACK_RECORDS, timeout_ms=1_000)
+                found = reader.read(READ_AT_ONCE, timeout_ms=1_000)
                 for one in self._said([accepted for accepted in found if accepted.offset < offset]):
                     if one is not None:
                         self._so_far.note(one.subject, at_us=one.at_us)
