@@ -66,7 +66,7 @@ def _notice(turn: Turn) -> None:
     message = turn.message
     if message is None or message.channel not in notice.shown_by:
         turn.say(notice.reply)
-        turn.want("notice", notice.version)
+        turn.want("notice", notice.version, {"language": turn.state.language})
 
 
 def _hear(turn: Turn, heard: Heard, last_us: int) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from bot.state import State
 from vault import codec
 from vault.conversations import Accepted, ConversationPartition, Places, Reader
-from vault.errors import BadInput
+from vault.errors import BadInput, LogUnavailable
 from vault.fold import ERASED_TOPIC
 from vault.interaction import Answered, MessageSent, Received, Understood
 from vault.mapper import KeySource
@@ -82,9 +82,8 @@ class Memory:
             self._read_back(after + 1)
             self._seen = after + 1
         with Reader(self._partition, self._seen) as reader:
-            end = self._partition.next_offset
-            while reader.next_offset < end:
-                for accepted in reader.read(self._limits.block, self._limits.read_timeout_ms):
+            for block in self._read(reader, self._partition.next_offset):
+                for accepted in block:
                     self._look(accepted)
                 self._seen = reader.next_offset
 
@@ -239,10 +238,22 @@ class Memory:
             start = max(first, end - limits.block)
             block: list[Accepted] = []
             with Reader(self._partition, start) as reader:
-                while reader.next_offset < end:
-                    block += reader.read(min(limits.block, end - reader.next_offset), limits.read_timeout_ms)
+                for read in self._read(reader, end):
+                    block += read
             yield [accepted for accepted in block if accepted.offset < end]
             end = start
+
+    def _read(self, reader: Reader, end: int) -> Iterator[list[Accepted]]:
+        """What was folded before, on to `end`. Raises `LogUnavailable` when the log gives nothing in time."""
+        while (at := reader.next_offset) < end:
+            found = reader.read(min(self._limits.block, end - at), self._limits.read_timeout_ms)
+            if reader.next_offset == at:
+                raise LogUnavailable(
+                    f"conversations/{self._partition.partition} did not give offset {at} "
+                    f"within {self._limits.read_timeout_ms} ms",
+                    remedy="check the broker",
+                )
+            yield found
 
     def close(self) -> None:
         self._places.close()

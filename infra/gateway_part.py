@@ -75,6 +75,7 @@ class GatewayPart:
             idle_us=assistant.idle_us,
             outstanding=self._outstanding,
             limits=EffectLimits(retry_ms=WEBHOOK_RETRY_MS),
+            taken=self.gateway.delivered_elsewhere,
         )
 
     @property

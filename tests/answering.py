@@ -20,6 +20,7 @@ from vault.conversations import Accepted, Reader
 from vault.follow import Follower, FollowLimits
 from vault.interaction import Answered, ConversationEvent, Delivered, MessageSent, Received, companion_id
 
+NOTICE = "notice-7"
 LATER = "later"
 """Of a message that begins with this word, half is answered at once and half when a call has returned."""
 
@@ -50,7 +51,7 @@ class Repeats:
             replies=[] if later else [said(heard)],
             fallback=False,
             assistant="repeats",
-            effects=[effect(0, "call", "town")] if later else [effect(0, "deliver", "reply")],
+            effects=[effect(0, "call", "town")] if later else [effect(0, "deliver", "reply"), *self._notice(heard)],
             **of,
         )
         if not later:
@@ -65,6 +66,10 @@ class Repeats:
         )
         return [self._mapper.to_stored_event(answered), self._mapper.to_stored_event(sent)]
 
+    def _notice(self, heard: Received) -> list[dict[str, Any]]:
+        """Told where the channel does not show it: here with every answer, recorded once."""
+        return [effect(1, "notice", NOTICE, '{"language": "fr"}')] if heard.channel != "web" else []
+
 
 def said(heard: Received) -> dict[str, Any]:
     buttons = [
@@ -74,8 +79,8 @@ def said(heard: Received) -> dict[str, Any]:
     return {"text": f"you said: {heard.payload or heard.text}", "buttons": buttons}
 
 
-def effect(step: int, kind: str, name: str) -> dict[str, Any]:
-    return {"step": step, "kind": kind, "name": name, "arguments": "{}"}
+def effect(step: int, kind: str, name: str, arguments: str = "{}") -> dict[str, Any]:
+    return {"step": step, "kind": kind, "name": name, "arguments": arguments}
 
 
 @cache

@@ -47,7 +47,8 @@ class Wanted:
 
 @dataclass(frozen=True)
 class EffectLimits:
-    """`begun_max`: effects under way, and `open_max`: those with what is wanted for later; reading pauses beyond.
+    """`begun_max`: effects under way, beyond which reading pauses. `open_max`: those without an outcome, what is wanted for later
+    included; what there is no room for is read again when half of them are done.
 
     `retry_ms`: pause after a failure. `poll_ms`: how long an idle read waits, and so how soon a stop is noticed. `save_every_records`:
     how much of the log a restart after a crash reads again at most.
@@ -111,6 +112,8 @@ class Effects:
         self._done: list[tuple[UUID, Future[StoredEvent]]] = []
         self._searched = 0
         """Before this offset every outcome has been seen."""
+        self._left_at: int | None = None
+        """Where the first effect was wanted that there was no room for: reading goes back there."""
         self._ready = False
         self._closing = False
         self.stopped: PartitionStopped | None = None
@@ -157,6 +160,10 @@ class Effects:
                     self._ready = self._ready or reader.next_offset >= end
                     self._changed.notify_all()
                     self._changed.wait_for(self._has_room)
+                if self._left_at is not None and len(self._open) <= self._limits.open_max // 2:
+                    with self._changed:
+                        self._searched, self._left_at, self._ready = self._left_at, None, False
+                    return
                 if self._searched - saved >= self._limits.save_every_records:
                     saved = self._searched
                     self._save()
@@ -178,7 +185,13 @@ class Effects:
         for originator, *_ in accepted.commit.packed:
             self._settle(uuid_of(originator))
         for wanted in self._wanted(accepted):
-            if wanted.outcome not in self._open:
+            if wanted.outcome in self._open:
+                continue
+            if len(self._open) >= self._limits.open_max:
+                if self._left_at is None:
+                    log.warning("too much is wanted", extra={"partition": self._partition.partition})
+                    self._left_at = accepted.offset
+            else:
                 self._open[wanted.outcome] = _Effect(wanted, accepted.offset)
                 self._later(wanted.outcome, wanted.due_us)
 
@@ -186,12 +199,13 @@ class Effects:
         if self._closing or not self._ready:
             return True
         due = bool(self._due) and self._due[0][0] <= self._clock()
-        return len(self._open) < self._limits.open_max and not (due and len(self._begun) >= self._limits.begun_max)
+        return not (due and len(self._begun) >= self._limits.begun_max)
 
     def _save(self) -> None:
         if self._outstanding is not None:
             with self._changed:
-                upto, offsets = self._searched, [effect.offset for effect in self._open.values()]
+                upto = self._searched if self._left_at is None else self._left_at
+                offsets = [effect.offset for effect in self._open.values()]
             self._outstanding.save(self._name, self._partition.partition, upto, offsets)
 
     # Writing: what is due is begun, what has come of it is appended

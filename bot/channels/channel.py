@@ -76,7 +76,7 @@ class Spoken:
     `number` grows within a conversation; that of the n-th reply is `number + n`. `id` is of the interaction, or of the message that
     was sent outside a turn; `interaction` what it belongs to. `replies` are items as in `Answered`. `step` is that of the wish to
     deliver. `waits`: a call is out, and more of the same interaction will follow. `notice`: the notice's version, where it is told by
-    one of the replies. `delivered`: that is on record already.
+    one of the replies, and `notice_language`. `delivered`: that is on record already.
     """
 
     number: int
@@ -89,6 +89,7 @@ class Spoken:
     step: int = 0
     waits: bool = False
     notice: str = ""
+    notice_language: str = ""
     delivered: bool = False
 
 

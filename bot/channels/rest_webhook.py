@@ -94,9 +94,12 @@ class Webhook:
         idle_us: int,
         outstanding: Outstanding,
         limits: EffectLimits,
+        taken: Callable[[Spoken], None],
         clock: Callable[[], int] = now_us,
     ) -> None:
+        """`taken` is told, in some thread, what the other system has taken."""
         self._keys = keys
+        self._taken = taken
         self._mapper = mapper
         self._client = client
         self._idle_us = idle_us
@@ -170,6 +173,8 @@ class Webhook:
             if answer.outcome is not Outcome.OK and answer.status not in _FINAL:
                 raise Unavailable("the webhook was not taken")
             made.set_result(self._delivered(spoken, DELIVERED if answer.outcome is Outcome.OK else FAILED))
+            if answer.outcome is Outcome.OK:
+                self._taken(spoken)
         except BaseException as error:  # whoever waits for the outcome gets it
             made.set_exception(error)
 

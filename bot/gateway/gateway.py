@@ -71,7 +71,7 @@ class Gateway:
         self._looking = ThreadPoolExecutor(LOOKING, thread_name_prefix="gateway")
         self._delivery = Delivery(conversations, mapper, self._call, replay_records=limits.replay_records)
         self._evidence = Evidence(conversations, mapper, keys, register, registrar, clock=clock)
-        self._told: Counter[tuple[str, Outcome]] = Counter()
+        self._logged: Counter[tuple[str, Outcome]] = Counter()
 
     async def open(self) -> None:
         """Begins to deliver. Before that, nothing may be received."""
@@ -81,10 +81,10 @@ class Gateway:
 
     def _tell_counts(self) -> None:
         """What was not stored, for the operator: how many since the last time, never what."""
-        for (channel, outcome), count in (self.counts - self._told).items():
+        for (channel, outcome), count in (self.counts - self._logged).items():
             if outcome not in (Outcome.TAKEN, Outcome.REPEATED):
                 log.warning("messages refused", extra={"kind": f"{channel} {outcome.value}", "records": count})
-        self._told = self.counts.copy()
+        self._logged = self.counts.copy()
         self._telling = self._loop.call_later(COUNTED_EVERY_S, self._tell_counts)
 
     # Messages in
@@ -198,8 +198,16 @@ class Gateway:
         """The channel took it: that is recorded, and so is the notice if one of the replies told it."""
         if not spoken.delivered:
             self._evidence.delivered(spoken, outcome)
-        if spoken.notice and outcome == DELIVERED:
-            self.notice_shown(spoken.subject, spoken.notice, "")
+        if outcome == DELIVERED:
+            self._told(spoken)
+
+    def delivered_elsewhere(self, spoken: Spoken) -> None:
+        """The same for what is on record as delivered already; may be called by any thread."""
+        self._call([lambda: self._told(spoken)])
+
+    def _told(self, spoken: Spoken) -> None:
+        if spoken.notice:
+            self.notice_shown(spoken.subject, spoken.notice, spoken.notice_language)
 
     def notice_shown(self, subject: UUID, version: str, language: str) -> None:
         """The person saw the notice before writing; recorded once a version."""

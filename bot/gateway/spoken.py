@@ -6,6 +6,7 @@ lives in one partition, is the same for every reader, and is exact in a double u
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -52,6 +53,7 @@ def _spoken(event: Answered | MessageSent, number: int, interaction: UUID, *, by
         step=_wanted(event.effects, "deliver", "step", 0),
         waits=any(effect["kind"] == "call" for effect in event.effects),
         notice=_wanted(event.effects, "notice", "name", ""),
+        notice_language=json.loads(_wanted(event.effects, "notice", "arguments", "{}")).get("language", ""),
     )
 
 

@@ -1,4 +1,5 @@
-"""The bot alone on a log: turns a second out of what was understood already, and one long conversation, slower or not at its end.
+"""The bot alone on a log: turns a second out of what was understood already; one long conversation, slower or not at its end; and
+what others notice of a connector that hangs.
 
     python -m tests.bench.bot
 
@@ -21,15 +22,20 @@ from eventsourcing.persistence import StoredEvent
 from bot.check import checked
 from bot.worker import BotWorker
 from infra.artifacts import fetch
+from infra.bot_part import BotPart, CallerPart
 from infra.bot_verbs import SHIPPED
 from infra.broker import Broker
 from infra.house import House
 from infra.settings import Settings
 from tests import services
+from tests.bot.small import replies, write
+from tests.bot.workshop import HEAD, REMINDED, Declared, Shop
 from vault.conversations import Accepted, Reader
+from vault.effects import now_us
 from vault.follow import Follower, FollowLimits
 from vault.intake import Message
-from vault.interaction import Answered, ConversationEvent, Understood
+from vault.interaction import Answered, ConversationEvent, Received, Understood
+from vault.seal import read_header
 
 AT_US = 1_772_442_000_000_000
 PEOPLE = 200
@@ -121,6 +127,47 @@ def _wait_until_answered(house: House, turns: int) -> None:
         reader.close()
 
 
+def bench_hanging(folder: Path, *, others: int = 200) -> dict[str, float]:
+    """One partition, more calls hanging than their origin has places: milliseconds from received to answered of everybody else."""
+    shop = Shop()
+    shop.holding.add("find")
+    described = write(folder / "assistant", head=HEAD, flows=REMINDED, replies=replies(reminder="Soon, {name}."))
+    home = Settings(
+        home=folder / "home", log_partitions=1, assistant=str(described), caller_origins=f"shop={shop.origin}"
+    )
+    with House(home) as house:
+        understanding = Follower(house.conversations, Declared(house.mapper))
+        caller, bot = CallerPart(house, house.assistant), BotPart(house, house.assistant)
+        caller.start()
+        bot.start()
+        understanding.start()
+        for number in range(20):
+            for text in ("book bicycle=road date=2030-03-05", "affirm"):
+                house.intake.receive([Message("web", "site", f"stuck-{number}", text, text, now_us())])
+        shop.entered.wait(20)
+        for number in range(others):
+            house.intake.receive([Message("web", "site", f"free-{number}", "m", "greet", now_us())])
+            _wait_until_answered(house, 41 + number)
+        received: dict[UUID, int] = {}
+        spent_ms: list[float] = []
+        with Reader(house.conversations.partition(0), 0) as reader:
+            while len(spent_ms) < 40 + others:
+                for accepted in reader.read(1_000, 1_000):
+                    for event in accepted.standing():
+                        at_us = read_header(event.state).at_us
+                        if event.topic == Received.TOPIC:
+                            received[event.originator_id] = at_us  # type: ignore[index]
+                        elif event.topic == Answered.TOPIC:
+                            spent_ms.append((at_us - received[event.originator_id]) / 1_000)  # type: ignore[index]
+        hung = len(shop.keys)
+        shop.close()
+        understanding.close()
+        bot.close()
+        caller.close()
+    free = sorted(spent_ms[40:])
+    return {"hanging": hung, "p50_ms": free[len(free) // 2], "p99_ms": free[int(len(free) * 0.99)]}
+
+
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         broker = Broker(Path(folder, "broker"), fetch(services.CACHE))
@@ -135,6 +182,7 @@ def main() -> int:
                 home = Settings(home=Path(folder, name), log=f"kafka://{broker.bootstrap}/{name}", log_partitions=4)
                 found = bench_bot(home, people=people, turns=turns)
                 print(what, {key: round(value, 3) for key, value in found.items()}, flush=True)
+            print("while a connector hangs", bench_hanging(Path(folder, "hanging")), flush=True)
         finally:
             broker.stop()
     return 0

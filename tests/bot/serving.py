@@ -50,9 +50,10 @@ def take_in(house: House, batch: list[dict[str, Any]]) -> None:
 def main(home: str, log: str, assistant: str, origin: str) -> None:
     with House(settings_of(Path(home), log, assistant, origin)) as house:
         understanding = Follower(house.conversations, Declared(house.mapper), limits=FOLLOW)
-        parts = [CallerPart(house, house.assistant), BotPart(house, house.assistant)]
-        for part in (*parts, understanding):
-            part.start()  # type: ignore[attr-defined]
+        caller, bot = CallerPart(house, house.assistant), BotPart(house, house.assistant)
+        caller.start()
+        bot.start()
+        understanding.start()
         print("ready", flush=True)
         lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         threading.Thread(target=lambda: [*map(lines.put, sys.stdin), lines.put("")], daemon=True).start()
@@ -66,8 +67,9 @@ def main(home: str, log: str, assistant: str, origin: str) -> None:
             take_in(house, batch)
             if line.strip() == "?":
                 print(json.dumps(counts(house)), flush=True)
-        for part in (understanding, *reversed(parts)):
-            part.close()  # type: ignore[attr-defined]
+        understanding.close()
+        bot.close()
+        caller.close()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from infra.settings import Settings
-from tests.answering import LATER, Answering
+from tests.answering import LATER, NOTICE, Answering
 from vault.interaction import Received
 
 BURST = 20
@@ -119,6 +119,22 @@ def test_a_person_erased_while_the_answer_is_awaited_gets_none(tmp_path: Any) ->
             (subject,) = home.subjects("hello")
             home.house.registrar.erase(subject, ground="asked", decided_by="test")
             assert connection.recv(100).startswith(b"HTTP/1.1 410")
+
+
+def test_a_notice_that_the_bot_tells_is_recorded_once_with_its_language(answering: Answering) -> None:
+    body = {"id": "m1", "sender": uuid4().hex, "text": "hello"}
+    for number in range(2):
+        assert post(answering, body | {"id": f"m{number}"}).status_code == 200
+    home, name = answering, f"default:{body['sender']}"
+    person = home.house.keys.find("rest", name)
+    assert person is not None
+
+    def told() -> list[str]:
+        subject = home.house.register.subject(person.case)
+        return subject.notices if subject else []
+
+    home.until(lambda: bool(told()))  # written beside the answer
+    assert told() == [NOTICE]
 
 
 # Who may write

@@ -15,7 +15,7 @@ import pytest
 
 from bot.outgoing import key_of, verified
 from infra.settings import Settings
-from tests.answering import LATER, Answering
+from tests.answering import LATER, NOTICE, Answering
 from vault.interaction import Delivered
 from vault.registrar import now_us
 
@@ -155,6 +155,23 @@ def test_nothing_is_sent_about_a_person_who_was_erased(settings: Settings, recei
         post(home, BODY | {"id": "m2", "text": "somebody new"})
         home.until(lambda: outcomes(home) == ["delivered"])
     assert [json.loads(body)["replies"][0]["text"] for _, body in receiver.taken] == ["you said: somebody new"]
+
+
+def test_a_notice_that_the_bot_tells_is_recorded_once_with_its_language(settings: Settings, receiver: Receiver) -> None:
+    with Answering(settings) as home:
+        post(home, BODY)
+        post(home, BODY | {"id": "m2", "text": "again"})
+        receiver.wait(2)
+        name = "default:a"
+        person = home.house.keys.find("rest", name)
+        assert person is not None
+
+        def told() -> list[str]:
+            subject = home.house.register.subject(person.case)
+            return subject.notices if subject else []
+
+        home.until(lambda: bool(told()))  # written beside the answer
+        assert told() == [NOTICE]
 
 
 def test_while_a_key_is_changed_both_sign(settings: Settings, receiver: Receiver) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ FOLLOW = FollowLimits(batch_records=50, poll_ms=50, retry_ms=20)
 EFFECTS = EffectLimits(retry_ms=20, poll_ms=50)
 HEAD = small.HEAD.replace(
     "    origin: https://shop.example\n",
-    "    origin: http://127.0.0.1:1\n    networks: [127.0.0.0/8]\n    idempotency_header: Idempotency-Key\n",
+    "    origin: http://127.0.0.1:1\n    networks: [127.0.0.0/8]\n    idempotency_header: Idempotency-Key\n    timeout_ms: 30000\n",
 )
 REMINDED = small.FLOWS.replace(
     "      - say: booked\n", "      - timer: remind\n        minutes: 60\n        keep: [name]\n      - say: booked\n"
@@ -92,7 +92,8 @@ class Shop:
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                with suppress(ConnectionError):  # whoever asked had waited long enough
+                    self.wfile.write(body)
 
             def log_message(self, format: str, *args: Any) -> None:
                 del format, args

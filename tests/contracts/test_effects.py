@@ -206,6 +206,17 @@ def test_what_is_wanted_for_later_waits_for_its_time_and_holds_up_nothing(opened
     assert outside.calls == of(due)
 
 
+def test_what_there_is_no_room_for_is_done_when_there_is(opened: Callable[..., Conversations]) -> None:
+    conversations, outside = opened(), Outside()
+    limits = EffectLimits(open_max=4, retry_ms=20, poll_ms=50)
+    effects = Effects(conversations.partition(0), soon, outside.begin, limits=limits)
+    effects.start()
+    stored = append(conversations, 19)
+    assert outcomes(conversations, 19) == of(stored)
+    effects.close()
+    assert outside.calls == of(stored)
+
+
 def test_what_became_due_while_nothing_ran_is_done_once(
     opened: Callable[..., Conversations], outstanding: Outstanding
 ) -> None:
