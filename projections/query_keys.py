@@ -8,18 +8,22 @@ from uuid import UUID
 import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from projections.vectors import Numbers
+from projections.vectors import Numbers, Values
 from vault.errors import BadInput, KeyTampered
 from vault.ids import KeyId, uuid_of
 from vault.keys import IMPROVEMENT
 from vault.keys.model import Unreadable
-from vault.seal import Dek
+from vault.seal import KEY_ID_SIZE, Dek
 
 WITHHELD = -1
 KEYS_MAX = 200_000
 """Keys that one query may use, and as many that it may not have are remembered, so that each is asked for once."""
+KEYS_AT_FIRST = 1_024
+"""Room for so many, doubled when it is full. A power of two."""
 
 _ID = 16
+_WORDS = (_ID + KEY_ID_SIZE) // 8
+_SLOTS_A_KEY = 8
 
 
 class Grants(Protocol):
@@ -38,7 +42,9 @@ class QueryKeys(dict[bytes, int]):
         self._by_code = np.empty(0, object)
         self._owners: list[bytes] = []
         self._persons: set[bytes] = set()
-        self._counts = np.zeros(1_024, np.int64)
+        self._counts = np.zeros(KEYS_AT_FIRST, np.int64)
+        self._known = np.zeros((KEYS_AT_FIRST, _WORDS), np.int64)
+        self._slots = np.zeros(_SLOTS_A_KEY * KEYS_AT_FIRST, np.int64)
         self._grants = grants
         self._persons_max = persons_max
 
@@ -47,14 +53,15 @@ class QueryKeys(dict[bytes, int]):
             found = self._grants.granted(KeyId(key[_ID:]), uuid_of(key[:_ID]), IMPROVEMENT)
         except KeyTampered:  # `parloir verify` says so; here it is a row like any other that does not open
             found = Unreadable.MISSING
-        code = WITHHELD if isinstance(found, Unreadable) else self._add(key[:_ID], found)
+        code = WITHHELD if isinstance(found, Unreadable) else self._add(key, found)
         if len(self) - len(self._aeads) > KEYS_MAX:
             for withheld in [known for known, place in self.items() if place == WITHHELD]:
                 del self[withheld]
         self[key] = code
         return code
 
-    def _add(self, owner: bytes, dek: Dek) -> int:
+    def _add(self, key: bytes, dek: Dek) -> int:
+        owner = key[:_ID]
         self._persons.add(owner)
         if len(self._persons) > self._persons_max:
             raise BadInput(
@@ -70,7 +77,26 @@ class QueryKeys(dict[bytes, int]):
         self._owners.append(owner)
         if code >= len(self._counts):
             self._counts = np.concatenate([self._counts, np.zeros_like(self._counts)])
+            self._known = np.concatenate([self._known, np.zeros_like(self._known)])
+            self._slots = np.zeros(2 * len(self._slots), np.int64)
+            self._slots[self._slot(self._known[:code])] = np.arange(code)
+        self._known[code] = np.frombuffer(key, np.int64)
+        self._slots[self._slot(self._known[code])] = code
         return code
+
+    def _slot(self, owners: Numbers) -> Numbers:
+        """Where a key's code may be found: by eight bytes of its id, which is a hash."""
+        return owners[..., _ID // 8] & (len(self._slots) - 1)
+
+    def codes(self, owners: Values) -> Numbers:
+        """The code of each person and key id. Those that opened something before are found all at once, in a third of the time that
+        the dictionary takes for each."""
+        wanted = owners.view(np.int64).reshape(-1, _WORDS)
+        codes: Numbers = self._slots[self._slot(wanted)]
+        found = (self._known[codes] == wanted).all(axis=1) & (codes < len(self._aeads))
+        others = np.flatnonzero(~found)
+        codes[others] = [self[owner] for owner in owners[others].tolist()]
+        return codes
 
     def aeads(self, codes: Numbers) -> list[AESGCM]:
         """What decrypts, for each code."""

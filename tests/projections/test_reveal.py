@@ -363,6 +363,17 @@ def test_keys_that_may_not_be_had_are_forgotten_in_time(analyst: Analyst, monkey
     assert words(analyst.asks(RECEIVED)) == [MARK] * 3
 
 
+def test_more_keys_than_there_was_room_for_open_each_its_own(analyst: Analyst, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query_keys, "KEYS_AT_FIRST", 2)
+    senders = [f"visitor-{number}" for number in range(9)]
+    analyst.consents(*senders)
+    analyst.vault.intake.receive([turn(f"visitor-{n % 12}", n, f"{MARK} {n}") for n in range(36)])
+    expected = sorted(f"{MARK} {n}" for n in range(36) if n % 12 < 9)
+    assert words(analyst.asks(f"{RECEIVED} ORDER BY happened_at")) == expected
+    assert [sum(opened.values()) for opened in analyst.recorded] == [27]
+    assert len(analyst.recorded[0]) == 9
+
+
 MILLIONS = (
     "(SELECT reveal(e) || r.range AS words FROM sealed_event e, range(30000) r"
     " WHERE event_topic = 'interaction.received.1')"
