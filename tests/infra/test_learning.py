@@ -20,7 +20,7 @@ from infra import learning
 from infra.cli import main
 from infra.house import House
 from infra.learning import seals
-from infra.nlu_part import train_where_missing
+from infra.nlu_part import NluPart, train_where_missing
 from infra.settings import Settings
 from infra.verbs import VERBS, Json
 from nlu.model_file import read_model
@@ -28,10 +28,11 @@ from nlu.sealed_model import DAY_US, model_of
 from nlu.understanding import Understanding
 from tests.nlu.conftest import write_assistant
 from tests.nlu.people import redact
-from tests.projections.conftest import turn
+from tests.projections.conftest import START_US, turn
 from vault.access import DataAccess
 from vault.errors import PersonUnknown, StartRefused, Unavailable
 from vault.ids import partition_of
+from vault.intake import Message
 from vault.keys import IMPROVEMENT, Mention
 
 MARK = "xylophone"
@@ -170,17 +171,15 @@ def test_opening_words_for_review_and_for_training_is_recorded_with_each_person_
 
 def test_the_next_training_leaves_out_who_left_to_the_last_byte(house: House, folder: Path) -> None:
     """The same bytes as a model of the people who stayed, in a home where the one who left never was."""
-    for leaves, name in (
-        (lambda of: house.registrar.withdraw_consent(of, purpose=IMPROVEMENT), PEOPLE[0]),
-        (lambda of: house.registrar.erase(of, ground="asked", decided_by="test"), PEOPLE[1]),
-    ):
-        gone = subject(house, name)
-        leaves(gone)
-        (problem,) = do(house, "verify")["problems"]
-        assert "is stale: somebody it learnt from does not agree any more; it is out of service from" in problem
-        told = train(house, folder)
-        assert gone not in {one.source.subject for one in read_model(house.model_path, seals(house)).lineage}
-        assert do(house, "verify")["problems"] == []
+    withdraws, erased = (subject(house, name) for name in PEOPLE[:2])
+    house.registrar.withdraw_consent(withdraws, purpose=IMPROVEMENT)
+    (problem,) = do(house, "verify")["problems"]
+    assert "is stale: somebody it learnt from does not agree any more; it is out of service from" in problem
+    house.registrar.erase(erased, ground="asked", decided_by="test")
+    told = train(house, folder)
+    lineage = read_model(house.model_path, seals(house)).lineage
+    assert not {withdraws, erased} & {one.source.subject for one in lineage}
+    assert do(house, "verify")["problems"] == []
     assert (told["messages"], told["persons"]) == (8, 4)
     assert MARK not in features(house), "four people are too few for a word"
     with House(Settings(home=folder / "other", log_partitions=2)) as other:
@@ -405,6 +404,23 @@ def test_learning_from_a_log_in_kafka_is_the_same(kafka_home: Settings) -> None:
         assert (one["verdict"], one["meant"]) == ("corrected", "menu")
         house.registrar.erase(subject(house, PEOPLE[0]), ground="asked", decided_by="test")
         assert do(house, "review-list", all=True)["messages"] == []
+
+
+def test_what_people_type_to_a_home_that_understands_is_found_and_only_by_find(house: House) -> None:
+    part = NluPart(house, lambda what, done, total: None)
+    message = Message("web", "site", PEOPLE[0], "m900", "write to who@example.org", START_US)
+    (receipt,) = house.intake.receive([message])
+    assert receipt.offset is not None
+    partition = house.conversations.partition(receipt.partition)
+    part.start()
+    for _ in range(400):
+        if partition.position("nlu") >= receipt.offset:
+            break
+        partition.advance(partition.next_offset, 25)
+    part.close()
+    found = do(house, "find", value="WHO@example.org", reason="request 7")["found"]
+    assert [one["subject"] for one in found] == [str(receipt.subject)]
+    assert house.keys.find("email", "who@example.org") is None
 
 
 # The command line
