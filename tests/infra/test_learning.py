@@ -30,7 +30,7 @@ from tests.nlu.conftest import write_assistant
 from tests.nlu.people import redact
 from tests.projections.conftest import START_US, turn
 from vault.access import DataAccess
-from vault.errors import PersonUnknown, StartRefused, Unavailable
+from vault.errors import BadInput, PersonUnknown, StartRefused, Unavailable
 from vault.ids import partition_of
 from vault.intake import Message
 from vault.keys import IMPROVEMENT, Mention
@@ -180,6 +180,9 @@ def test_the_next_training_leaves_out_who_left_to_the_last_byte(house: House, fo
     lineage = read_model(house.model_path, seals(house)).lineage
     assert not {withdraws, erased} & {one.source.subject for one in lineage}
     assert do(house, "verify")["problems"] == []
+    unsealed = seals(house).open(house.model_path.read_bytes(), house.model_path).file
+    assert b"annuler" in unsealed
+    assert MARK.encode() not in unsealed
     assert (told["messages"], told["persons"]) == (8, 4)
     assert MARK not in features(house), "four people are too few for a word"
     with House(Settings(home=folder / "other", log_partitions=2)) as other:
@@ -249,6 +252,9 @@ def test_a_model_replaced_by_the_next_opens_nowhere_any_more(house: House, folde
     train(house, folder)
     train(house, folder, output=str(folder / "beside"))
     assert len(house.keys.models()) == 2
+    with pytest.raises(BadInput, match="cannot write"):
+        train(house, folder, output=str(folder / "no such folder" / "m"))
+    assert len(house.keys.models()) == 2, "a key without a file is not left behind"
     with pytest.raises(StartRefused, match="none that this home has a key of"):
         read_model(folder / "kept", seals(house))
 
@@ -356,6 +362,9 @@ def test_who_mentioned_an_address_is_found_recorded_and_nobody_by_identity(house
     assert address not in last.reason
     with pytest.raises(PersonUnknown):
         do(house, "access", person=address, reason="request 7", format="json", language="en")
+    for reason in ("", " ", "x" * 501):
+        with pytest.raises(BadInput, match="a reason is 1 to 500 characters"):
+            do(house, "find", value=address, reason=reason)
     with pytest.raises(PersonUnknown, match="nobody mentioned that"):
         do(house, "find", value="nobody@example.org", reason="request 7")
 
@@ -447,7 +456,8 @@ def test_review_train_and_find_as_they_are_typed(
     assert main([*home, "review", "accept", "0@999999"]) == 2
     assert main([*home, "review", "accept"]) == 2
     assert main([*home, "review", "list", "0@1"]) == 2
-    assert capsys.readouterr().err.count("\n") == 3
+    assert main([*home, "review", "--limit", "-3"]) == 2
+    assert capsys.readouterr().err.count("\n") == 4
     assert main([*home, "train", str(folder / "assistant"), "--from-log"]) == 0
     assert "33 examples and 13 messages of 6 persons, sealed as model " in capsys.readouterr().out
     model = str(folder / "home" / "model.parloir")
