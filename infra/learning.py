@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from infra import nlu_verbs
 from infra.house import House
-from infra.verbs import ACTOR, Json, Progress
+from infra.verbs import ACTOR, REASON_CHARS_MAX, Json, Progress
 from nlu import from_log, review
 from nlu.checking import usable
 from nlu.from_log import Heard, Reading
@@ -24,7 +24,7 @@ from nlu.model_file import put, read_model
 from nlu.personal import PersonalData
 from nlu.sealed_model import Learnt, Seals, model_of, seal_model
 from nlu.understanding import Understanding
-from vault.errors import PersonUnknown, StartRefused, Unavailable, VaultError
+from vault.errors import BadInput, PersonUnknown, StartRefused, Unavailable, VaultError
 from vault.ids import KeyId
 from vault.keys import IMPROVEMENT, Lost
 from vault.registrar import now_us
@@ -100,7 +100,11 @@ def _train(house: House, folder: Path, output: Path, arguments: Json, progress: 
                 continue
             body = sealed
         before = model_of(output)
-        put(output, body)
+        try:
+            put(output, body)
+        except VaultError:
+            house.keys.end_model(model)
+            raise
         if before is not None:
             house.keys.end_model(before)
         return {
@@ -167,7 +171,10 @@ def list_reviews(house: House, arguments: Json, progress: Progress) -> Json:
     reading = _read(house, progress)
     waiting = [one for one in reading.heard if arguments.get("all") or not one.verdict]
     waiting.sort(key=lambda one: (one.understood.confidence if one.understood else 0.0, one.learnt))
-    shown = waiting[: int(arguments.get("limit") or len(waiting))]
+    limit = arguments.get("limit")
+    if limit is not None and limit < 1:
+        raise BadInput("--limit is a number of messages", remedy="give 1 or more")
+    shown = waiting[:limit]
     return {"messages": [_told(one) for one in shown], "waiting": len(waiting)}
 
 
@@ -275,11 +282,14 @@ def _lost(house: House, lineage: tuple[Learnt, ...]) -> int:
 def find(house: House, arguments: Json, progress: Progress) -> Json:
     """Who typed an e-mail address or a telephone number in a message. Recorded with each of them; proof of nobody's identity."""
     progress("looking", 0, 0)
+    reason = arguments["reason"].strip()
+    if not 0 < len(reason) <= REASON_CHARS_MAX:
+        raise BadInput(f"a reason is 1 to {REASON_CHARS_MAX} characters", remedy="say why, and name nobody in it")
     forms = looked_for(arguments["value"])
     people = {person.subject for kind, form in forms for person in house.keys.mentioned(kind, form)}
     if not people:
         raise PersonUnknown("nobody mentioned that")
     actor = arguments.get("actor") or ACTOR
-    house.registrar.record_accesses(dict.fromkeys(people, 0), actor=actor, reason=f"{arguments['reason']} ({NO_PROOF})")
+    house.registrar.record_accesses(dict.fromkeys(people, 0), actor=actor, reason=f"{reason} ({NO_PROOF})")
     log.info("mention looked for", extra={"persons": len(people)})
     return {"found": [{"subject": str(subject), "how": NO_PROOF} for subject in sorted(people)]}

@@ -18,7 +18,16 @@ from projections.store import Store
 from vault.access import DataAccess
 from vault.errors import Tampered
 from vault.ids import KeyId
-from vault.interaction import HEADER_FIELDS, Answered, ConversationEvent, Corrected, Received, Redacted, Understood
+from vault.interaction import (
+    HEADER_FIELDS,
+    Answered,
+    ConversationEvent,
+    Corrected,
+    Received,
+    Redacted,
+    Reviewed,
+    Understood,
+)
 from vault.mapper import Closed, Event, SealingMapper
 from vault.request import PrivacyRequest
 from vault.subject import DataSubject
@@ -131,8 +140,11 @@ class Copy:
                 reason, why = event.why.name.lower(), event.why.value
             else:
                 interaction = getattr(event, "interaction_id", None) or interaction
-                shown.update(_payload(event))
-                self.opened += 1
+                if isinstance(event, Reviewed) and interaction in redacted:  # it says what the words meant
+                    reason, why = "redacted", REASONS["redacted"]
+                else:
+                    shown.update(_payload(event))
+                    self.opened += 1
         if why:
             # It must be seen that something is held, even where nobody can say what.
             shown.update(unreadable=why, withheld=reason)

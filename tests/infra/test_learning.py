@@ -20,7 +20,7 @@ from infra import learning
 from infra.cli import main
 from infra.house import House
 from infra.learning import seals
-from infra.nlu_part import train_where_missing
+from infra.nlu_part import NluPart, train_where_missing
 from infra.settings import Settings
 from infra.verbs import VERBS, Json
 from nlu.model_file import read_model
@@ -28,10 +28,11 @@ from nlu.sealed_model import DAY_US, model_of
 from nlu.understanding import Understanding
 from tests.nlu.conftest import write_assistant
 from tests.nlu.people import redact
-from tests.projections.conftest import turn
+from tests.projections.conftest import START_US, turn
 from vault.access import DataAccess
-from vault.errors import PersonUnknown, StartRefused, Unavailable
+from vault.errors import BadInput, PersonUnknown, StartRefused, Unavailable
 from vault.ids import partition_of
+from vault.intake import Message
 from vault.keys import IMPROVEMENT, Mention
 
 MARK = "xylophone"
@@ -170,17 +171,18 @@ def test_opening_words_for_review_and_for_training_is_recorded_with_each_person_
 
 def test_the_next_training_leaves_out_who_left_to_the_last_byte(house: House, folder: Path) -> None:
     """The same bytes as a model of the people who stayed, in a home where the one who left never was."""
-    for leaves, name in (
-        (lambda of: house.registrar.withdraw_consent(of, purpose=IMPROVEMENT), PEOPLE[0]),
-        (lambda of: house.registrar.erase(of, ground="asked", decided_by="test"), PEOPLE[1]),
-    ):
-        gone = subject(house, name)
-        leaves(gone)
-        (problem,) = do(house, "verify")["problems"]
-        assert "is stale: somebody it learnt from does not agree any more; it is out of service from" in problem
-        told = train(house, folder)
-        assert gone not in {one.source.subject for one in read_model(house.model_path, seals(house)).lineage}
-        assert do(house, "verify")["problems"] == []
+    withdraws, erased = (subject(house, name) for name in PEOPLE[:2])
+    house.registrar.withdraw_consent(withdraws, purpose=IMPROVEMENT)
+    (problem,) = do(house, "verify")["problems"]
+    assert "is stale: somebody it learnt from does not agree any more; it is out of service from" in problem
+    house.registrar.erase(erased, ground="asked", decided_by="test")
+    told = train(house, folder)
+    lineage = read_model(house.model_path, seals(house)).lineage
+    assert not {withdraws, erased} & {one.source.subject for one in lineage}
+    assert do(house, "verify")["problems"] == []
+    unsealed = seals(house).open(house.model_path.read_bytes(), house.model_path).file
+    assert b"annuler" in unsealed
+    assert MARK.encode() not in unsealed
     assert (told["messages"], told["persons"]) == (8, 4)
     assert MARK not in features(house), "four people are too few for a word"
     with House(Settings(home=folder / "other", log_partitions=2)) as other:
@@ -250,6 +252,9 @@ def test_a_model_replaced_by_the_next_opens_nowhere_any_more(house: House, folde
     train(house, folder)
     train(house, folder, output=str(folder / "beside"))
     assert len(house.keys.models()) == 2
+    with pytest.raises(BadInput, match="cannot write"):
+        train(house, folder, output=str(folder / "no such folder" / "m"))
+    assert len(house.keys.models()) == 2, "a key without a file is not left behind"
     with pytest.raises(StartRefused, match="none that this home has a key of"):
         read_model(folder / "kept", seals(house))
 
@@ -357,6 +362,9 @@ def test_who_mentioned_an_address_is_found_recorded_and_nobody_by_identity(house
     assert address not in last.reason
     with pytest.raises(PersonUnknown):
         do(house, "access", person=address, reason="request 7", format="json", language="en")
+    for reason in ("", " ", "x" * 501):
+        with pytest.raises(BadInput, match="a reason is 1 to 500 characters"):
+            do(house, "find", value=address, reason=reason)
     with pytest.raises(PersonUnknown, match="nobody mentioned that"):
         do(house, "find", value="nobody@example.org", reason="request 7")
 
@@ -407,6 +415,23 @@ def test_learning_from_a_log_in_kafka_is_the_same(kafka_home: Settings) -> None:
         assert do(house, "review-list", all=True)["messages"] == []
 
 
+def test_what_people_type_to_a_home_that_understands_is_found_and_only_by_find(house: House) -> None:
+    part = NluPart(house, lambda what, done, total: None)
+    message = Message("web", "site", PEOPLE[0], "m900", "write to who@example.org", START_US)
+    (receipt,) = house.intake.receive([message])
+    assert receipt.offset is not None
+    partition = house.conversations.partition(receipt.partition)
+    part.start()
+    for _ in range(400):
+        if partition.position("nlu") >= receipt.offset:
+            break
+        partition.advance(partition.next_offset, 25)
+    part.close()
+    found = do(house, "find", value="WHO@example.org", reason="request 7")["found"]
+    assert [one["subject"] for one in found] == [str(receipt.subject)]
+    assert house.keys.find("email", "who@example.org") is None
+
+
 # The command line
 
 
@@ -431,7 +456,8 @@ def test_review_train_and_find_as_they_are_typed(
     assert main([*home, "review", "accept", "0@999999"]) == 2
     assert main([*home, "review", "accept"]) == 2
     assert main([*home, "review", "list", "0@1"]) == 2
-    assert capsys.readouterr().err.count("\n") == 3
+    assert main([*home, "review", "--limit", "-3"]) == 2
+    assert capsys.readouterr().err.count("\n") == 4
     assert main([*home, "train", str(folder / "assistant"), "--from-log"]) == 0
     assert "33 examples and 13 messages of 6 persons, sealed as model " in capsys.readouterr().out
     model = str(folder / "home" / "model.parloir")

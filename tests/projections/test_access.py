@@ -15,7 +15,7 @@ from tests.projections.reports import append, companion, declaration, make, pers
 from tests.vault.conftest import Vault
 from vault.errors import BadInput
 from vault.ids import partition_of
-from vault.interaction import Called, Corrected, Delivered, Redacted, Returned
+from vault.interaction import Called, Corrected, Delivered, Redacted, Returned, Reviewed
 from vault.keys import Unreadable
 from vault.request import PrivacyRequest
 
@@ -193,6 +193,21 @@ def test_a_redacted_message_is_not_opened_any_more(vault: Vault, projector: Proj
     (withheld,) = found.content["unreadable"]
     assert (withheld["event"], withheld["withheld"]) == ("interaction.redacted.1", "redacted")
     assert "it was redacted" in " ".join(text_of(found).split())
+
+
+def test_what_a_reviewer_said_of_a_message_is_shown_and_withheld_once_that_is_redacted(
+    vault: Vault, projector: Projector
+) -> None:
+    vault.intake.receive([turn("visitor", 1, "a slip of the tongue")])
+    (interaction,) = make(vault, projector).content["interactions"]
+    review = {"verdict": "corrected", "intent": "xylophone", "decided_by": "reviewer"}
+    append(vault, companion(vault, Reviewed, interaction["interaction"], **review))
+    (*_, shown) = make(vault, projector).content["interactions"][0]["events"]
+    assert {name: shown[name] for name in review} == review
+    append(vault, companion(vault, Redacted, interaction["interaction"], ground="asked"))
+    found = make(vault, projector)
+    assert "xylophone" not in json.dumps(found.content) + text_of(found)
+    assert {one["event"] for one in found.content["unreadable"]} == {"interaction.redacted.1", "interaction.reviewed.1"}
 
 
 def test_the_text_cannot_move_a_terminals_cursor(vault: Vault, projector: Projector) -> None:
