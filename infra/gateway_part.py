@@ -34,7 +34,7 @@ class GatewayPart:
         settings = house.settings
         self._limits = limits_of(settings)
         self.gateway = Gateway(
-            house.conversations, house.keys, house.mapper, house.intake, house.register, house.registrar, self._limits
+            house.conversations, house.keys, house.mapper, house.intake, house.registrar, self._limits
         )
         self._outstanding: Outstanding | None = None
         accounts = Accounts(settings.home / "rest")
