@@ -70,11 +70,16 @@ class Understood:
     outcome: Reading | None = None
 
     def reading(self, thresholds: Thresholds | None) -> Reading:
-        """How well it was understood: by the assistant's own thresholds where it names some, else as the model judges."""
+        """How well it was understood: by the assistant's own thresholds where it names some, else as the model judges.
+
+        Without a reading, nothing was, whatever the model judges.
+        """
+        if not self.intents or not self.intents[0].intent:
+            return Reading.NONE
         if thresholds is None and self.outcome is not None:
             return self.outcome
         thresholds = thresholds or Thresholds()
-        best = self.intents[0].confidence if self.intents and self.intents[0].intent else 0.0
+        best = self.intents[0].confidence
         if best >= thresholds.sure:
             return Reading.SURE
         return Reading.UNSURE if best >= thresholds.unsure else Reading.NONE

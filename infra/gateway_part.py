@@ -34,7 +34,7 @@ class GatewayPart:
         settings = house.settings
         self._limits = limits_of(settings)
         self.gateway = Gateway(
-            house.conversations, house.keys, house.mapper, house.intake, house.register, house.registrar, self._limits
+            house.conversations, house.keys, house.mapper, house.intake, house.registrar, self._limits
         )
         self._outstanding: Outstanding | None = None
         accounts = Accounts(settings.home / "rest")
@@ -47,7 +47,8 @@ class GatewayPart:
             port=settings.gateway_port,
             limits=self._limits,
             opened=self._open,
-            closed=self._close,
+            closing=self._close_channels,
+            closed=self.gateway.close,
         )
         self.origins = _origins(settings, self._server.port)
         guard.hosts = frozenset(origin.partition("://")[2].encode() for origin in self.origins)
@@ -91,10 +92,9 @@ class GatewayPart:
         for channel in self._channels:
             await channel.open()
 
-    async def _close(self) -> None:
+    async def _close_channels(self) -> None:
         for channel in self._channels:
             await channel.close()
-        await self.gateway.close()
 
     def close(self) -> None:
         self._server.close()

@@ -11,9 +11,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
+from typing import Any, TypeVar
 from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError
@@ -32,9 +33,11 @@ from vault.seal import read_header
 from vault.subject import DataSubject
 
 ATTEMPTS_MAX = 8
-ACCESSES_AT_ONCE = 200
 STALE_MODEL_DAYS = 30
 DAY_US = 86_400_000_000
+SAVED_AT_ONCE = 200
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -83,27 +86,38 @@ class Registrar:
     def register_new(self) -> None:
         """Records everybody who was resolved for the first time. What cannot be recorded now stays noted, for `finish_pending`."""
         with self._lock:
-            done = []
-            for note in self._keys.pending("register"):
+            done: list[Pending] = []
+            for notes in _at_once(self._keys.pending("register"), lambda note: partition_of(UUID(note.body["case"]))):
                 try:
-                    self._register_one(UUID(note.body["case"]), note.body["channel"])
+                    self._register_all([(UUID(note.body["case"]), note.body["channel"]) for note in notes])
                 except PartitionStopped as error:
-                    _left(note, error)
+                    _left(notes[0], error)
                 except Unavailable as error:
-                    _left(note, error)
+                    _left(notes[0], error)
                     break  # the others would each wait as long
                 else:
-                    done.append(note.id)
-            self._keys.finish(*done)
+                    done += notes
+            self._keys.finish(*(note.id for note in done))
+
+    def _register_all(self, cases: Sequence[tuple[UUID, str]]) -> None:
+        """Registers the cases of one partition, with their channels, in one commit."""
+        new = [
+            DataSubject.register(case=case, channel=channel)
+            for case, channel in cases
+            if self._register.subject(case) is None
+        ]
+        if new and not self._save(*new, case=new[0].id):
+            for case, channel in cases:  # somebody else registered one of them meanwhile
+                self._register_one(case, channel)
 
     def _register_one(self, case: UUID, channel: str) -> None:
         if self._register.subject(case) is None:
-            self._save(DataSubject.register(case=case, channel=channel), case)
+            self._save(DataSubject.register(case=case, channel=channel), case=case)
 
-    def _save(self, aggregate: Any, case: UUID) -> bool:
-        """False when somebody else changed the aggregate first."""
+    def _save(self, *aggregates: Any, case: UUID) -> bool:
+        """Saves what lives in the partition of `case`, all in one commit. False when somebody else changed one of them first."""
         try:
-            self._register.save(aggregate, case=case)
+            self._register.save(*aggregates, case=case)
         except IntegrityError:
             return False
         return True
@@ -118,7 +132,7 @@ class Registrar:
                     self._register_one(person.case, "")
                 continue
             change(data_subject)
-            if self._save(data_subject, person.case):
+            if self._save(data_subject, case=person.case):
                 self.apply_register(partition_of(person.case))
                 return
         raise BadInput("the data subject was changed by others at the same time", remedy="try again")
@@ -131,6 +145,35 @@ class Registrar:
 
     def show_notice(self, subject: UUID, *, notice_version: str, language: str) -> None:
         self._change(subject, lambda s: s.show_notice(notice_version=notice_version, language=language))
+
+    def show_notices(self, shown: Mapping[UUID, tuple[str, str]]) -> None:
+        """Records for many people at once which version of the notice they were shown, in which language: `shown` is by subject.
+
+        What is on record already is left out, and so is who was erased. Many are one commit.
+        """
+        loaded = [self._with_notice(subject, *notice) for subject, notice in shown.items()]
+        told = [(subject, each) for subject, each in zip(shown, loaded, strict=True) if each is not None]
+        for some in _at_once(told, lambda one: partition_of(one[1].id)):
+            if not self._save(*(each for _, each in some), case=some[0][1].id):
+                for subject, _ in some:  # somebody else changed one of them meanwhile
+                    version, language = shown[subject]
+                    if self._with_notice(subject, version, language) is not None:
+                        self.show_notice(subject, notice_version=version, language=language)
+
+    def _with_notice(self, subject: UUID, version: str, language: str) -> DataSubject | None:
+        """The data subject with the notice, to be saved; None where there is nothing to record."""
+        person = self._keys.person(subject)
+        if person is None:
+            return None
+        data_subject = self._register.subject(person.case)
+        if data_subject is None:
+            with self._lock:
+                self._register_one(person.case, "")
+            data_subject = self._register.subject(person.case)
+        if data_subject is None or data_subject.erased or version in data_subject.notices:
+            return None
+        data_subject.show_notice(notice_version=version, language=language)
+        return data_subject
 
     def give_consent(self, subject: UUID, *, purpose: str, notice_version: str) -> None:
         self._change(subject, lambda s: s.give_consent(purpose=purpose, notice_version=notice_version))
@@ -166,7 +209,7 @@ class Registrar:
             case = self._person(subject).case
             accesses = partitions.setdefault(partition_of(case), [])
             accesses.append(DataAccess.record(case=case, actor=actor, reason=reason, events=events))
-            if len(accesses) == ACCESSES_AT_ONCE:
+            if len(accesses) == SAVED_AT_ONCE:
                 self._register.save(*accesses, case=case)
                 accesses.clear()
         for accesses in partitions.values():
@@ -283,7 +326,7 @@ class Registrar:
                 destroyed_at_us=note.body["at_us"],
                 pending=list(PENDING_AFTER_ERASURE),
             )
-            if self._save(data_subject, case):
+            if self._save(data_subject, case=case):
                 return
 
     def _append_erased(self, subject: UUID, at_us: int) -> int:
@@ -315,6 +358,14 @@ _FOLLOWED = frozenset(
         DataSubject.Erased.TOPIC,
     }
 )
+
+
+def _at_once(items: Sequence[T], partition: Callable[[T], int]) -> Iterator[list[T]]:
+    """The items, together by partition, no more than go into one commit."""
+    for _, of in groupby(sorted(items, key=partition), partition):
+        some = list(of)
+        for at in range(0, len(some), SAVED_AT_ONCE):
+            yield some[at : at + SAVED_AT_ONCE]
 
 
 def _left(note: Pending, error: VaultError) -> None:

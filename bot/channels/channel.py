@@ -112,7 +112,8 @@ class Listener(Protocol):
 
 
 class Channel(Protocol):
-    """An adapter. `open` is called in the event loop before the first request, `close` after the last."""
+    """An adapter. `open` is called in the event loop before the first request; `close` when the gateway stops, and whoever is connected
+    is to be told."""
 
     name: str
 

@@ -20,7 +20,7 @@ Frames of the server:
     {"type": "said", "number": int, "id", "text"}          an own earlier message, when resuming
     {"type": "notice", "text", "id": of a message that was not kept, or absent}     a polite line: too fast, too busy
     {"type": "error", "code", "text", "id": of what it is about, or absent}
-    {"type": "closed", "reason": "ended" | "erased" | "replaced" | "stopping"}                                     last
+    {"type": "closed", "reason": "ended" | "erased" | "stopping": connect again}                                   last
 
 `last` is the highest number that the client has; what came after it is sent again, at most `replay_max` of it. Numbers grow and
 have gaps. Without WebSocket: `POST /chat/stream` with the hello as body answers `text/event-stream`, one frame a `data:` line, the
@@ -112,7 +112,7 @@ class Web:
                 line.put(said)
                 if new and line.last == last:
                     line.put(TYPING)
-            line.end("ended")
+            line.end("stopping")
         except (WebSocketDisconnect, TimeoutError):
             pass
         finally:

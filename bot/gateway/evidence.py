@@ -26,7 +26,6 @@ from vault.ids import partition_of
 from vault.interaction import Delivered
 from vault.keys import KeyStore
 from vault.mapper import SealingMapper
-from vault.register import Register
 from vault.registrar import Registrar, now_us
 
 DELIVERED, FAILED = "delivered", "failed"
@@ -56,7 +55,6 @@ class Evidence:
         conversations: Conversations,
         mapper: SealingMapper,
         keys: KeyStore,
-        register: Register,
         registrar: Registrar,
         *,
         clock: Callable[[], int] = now_us,
@@ -64,7 +62,6 @@ class Evidence:
         self._conversations = conversations
         self._mapper = mapper
         self._keys = keys
-        self._register = register
         self._registrar = registrar
         self._clock = clock
         self._closing = threading.Event()
@@ -146,20 +143,13 @@ class Evidence:
         ]
 
     def _record_notices(self, batch: Sequence[_Shown]) -> Sequence[Exception | None]:
-        return [self._record_notice(shown) for shown in batch]
-
-    def _record_notice(self, shown: _Shown) -> Exception | None:
         try:
-            person = self._keys.person(shown.subject)
-            if person is None:
-                return None
-            known = self._register.subject(person.case)
-            if known is None or shown.version not in known.notices:
-                self._registrar.show_notice(shown.subject, notice_version=shown.version, language=shown.language)
+            self._registrar.show_notices({shown.subject: (shown.version, shown.language) for shown in batch})
         except VaultError as error:
-            self._known.pop((shown.subject, shown.version), None)  # so that the next message tries again
-            return error
-        return None
+            for shown in batch:  # so that the next message tries again
+                self._known.pop((shown.subject, shown.version), None)
+            return [error] * len(batch)
+        return [None] * len(batch)
 
     async def close(self) -> None:
         """Records what waits."""

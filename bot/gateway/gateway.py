@@ -28,7 +28,6 @@ from vault.intake import Intake, Message, Receipt
 from vault.interaction import Received
 from vault.keys import KeyStore
 from vault.mapper import SealingMapper
-from vault.register import Register
 from vault.registrar import Registrar, now_us
 
 LOOKING = 4
@@ -51,7 +50,6 @@ class Gateway:
         keys: KeyStore,
         mapper: SealingMapper,
         intake: Intake,
-        register: Register,
         registrar: Registrar,
         limits: GatewayLimits,
         *,
@@ -70,7 +68,7 @@ class Gateway:
         )
         self._looking = ThreadPoolExecutor(LOOKING, thread_name_prefix="gateway")
         self._delivery = Delivery(conversations, mapper, self._call, replay_records=limits.replay_records)
-        self._evidence = Evidence(conversations, mapper, keys, register, registrar, clock=clock)
+        self._evidence = Evidence(conversations, mapper, keys, registrar, clock=clock)
         self._logged: Counter[tuple[str, Outcome]] = Counter()
 
     async def open(self) -> None:

@@ -7,8 +7,7 @@ import logging
 import socket
 import threading
 from asyncio import TimerHandle
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -69,8 +68,8 @@ def _protocol(head_ms: int) -> type[HttpToolsProtocol]:
 
 
 class Server:
-    """Serves an application until closed. `opened` and `closed` are awaited in its event loop, before the first request and after the
-    last."""
+    """Serves an application until closed. `opened`, `closing` and `closed` are awaited in its event loop: before the first request, when
+    it is to end and whoever is connected can still be told, and after the last."""
 
     def __init__(
         self,
@@ -79,8 +78,9 @@ class Server:
         host: str,
         port: int,
         limits: GatewayLimits,
-        opened: Callable[[], Any],
-        closed: Callable[[], Any],
+        opened: Callable[[], Awaitable[None]],
+        closing: Callable[[], Awaitable[None]],
+        closed: Callable[[], Awaitable[None]],
     ) -> None:
         """Binds, so that a port that is taken is known at once. Raises `StartRefused`."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -97,7 +97,7 @@ class Server:
             ) from error
         self._socket.set_inheritable(False)
         self.port: int = self._socket.getsockname()[1]
-        self._opened, self._closed = opened, closed
+        self._opened, self._closing, self._closed = opened, closing, closed
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -141,15 +141,23 @@ class Server:
 
     async def _serve(self) -> None:
         await self._opened()
+        self._told = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         try:
+            serving = self._loop.create_task(self._server.serve([self._socket]))
             self._started.set()
-            await self._server.serve([self._socket])
+            await asyncio.wait(
+                (serving, self._loop.create_task(self._told.wait())), return_when=asyncio.FIRST_COMPLETED
+            )
+            await self._closing()
+            self._server.should_exit = True
+            await serving
         finally:
             await self._closed()
 
     def close(self) -> None:
         """Ends what is connected, and waits for what is under way."""
-        self._server.should_exit = True
         if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._told.set)
             self._thread.join()
         self._socket.close()

@@ -16,7 +16,13 @@ class TownBeside:
 
     def __init__(self, port: int) -> None:
         self._server = Server(
-            create(), host="127.0.0.1", port=port, limits=GatewayLimits(), opened=_nothing, closed=_nothing
+            create(),
+            host="127.0.0.1",
+            port=port,
+            limits=GatewayLimits(),
+            opened=_nothing,
+            closing=_nothing,
+            closed=_nothing,
         )
 
     def start(self) -> None:

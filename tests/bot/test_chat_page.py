@@ -46,6 +46,7 @@ def home(wire: Wire, site: Site, tmp_path_factory: pytest.TempPathFactory) -> It
         gateway_origin=f"http://127.0.0.1:{wire.port}",
         gateway_sites=f"{site.near} {site.far}",
         gateway_burst_messages=5,
+        gateway_minute_messages=1,
     )
     with Answering(settings) as answering:
         yield answering
@@ -233,7 +234,9 @@ def test_without_a_try_of_the_person_the_connection_comes_back_by_itself(visitor
     wire.cut()
     expect(visitor.chat.get_by_text("Connexion perdue")).to_be_visible()
     wire.mend()
-    expect(visitor.chat.get_by_text("Connexion rétablie.")).to_be_visible()
+    expect(visitor.chat.get_by_text("Connexion perdue")).to_be_hidden()
+    visitor.say("me revoilà")
+    visitor.sees("you said: me revoilà")
 
 
 def test_where_no_websocket_passes_messages_go_by_post_and_replies_come_as_a_stream(

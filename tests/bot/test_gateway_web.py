@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -386,6 +387,21 @@ def test_a_post_from_another_origin_or_without_a_token_or_of_another_content_is_
     )
     assert HTTP.post(f"{address}?token={token}", json=frame, headers={"origin": answering.origin}).status_code == 401
     assert answering.about(MARK) == (0, 0, 0)
+
+
+def test_who_is_connected_is_told_when_the_gateway_stops_and_goes_on_when_it_is_back(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "stopped", log_partitions=2, gateway_port=0)
+    with Answering(settings) as home, chat(home) as (one, welcome), stream(home, token=welcome["token"]) as answer:
+        one.say("hello")
+        home.close()
+        assert one.closed() == {"type": "closed", "reason": "stopping"}
+        assert json.loads([line for line in answer.iter_lines() if line][-1][6:]) == {
+            "type": "closed",
+            "reason": "stopping",
+        }
+    with Answering(settings) as home, chat(home, token=welcome["token"]) as (one, again):
+        assert again["resumed"]
+        assert one.next()["text"] == "hello"
 
 
 # Pages

@@ -12,7 +12,7 @@ from bot.decide import decide
 from bot.events import events
 from bot.heard import interaction_of, message, returned, timer
 from bot.state import State
-from bot.understood import Entity, Ranked, Returned
+from bot.understood import Entity, Ranked, Reading, Returned, Understood
 from tests.bot import small
 from tests.bot.small import MONDAY_US, Chat
 from tests.bot.workshop import HEAD, REMINDED, TIMES
@@ -124,3 +124,10 @@ def test_a_decision_is_written_as_its_schemas_say_and_no_two_effects_of_an_inter
             chat.says("1")
             chat.says("Robin")
     assert TimerSet.TOPIC in [draft.topic for draft in drafts]
+
+
+@pytest.mark.parametrize("outcome", list(Reading))
+def test_a_message_without_a_reading_was_not_understood_whatever_is_judged(outcome: Reading) -> None:
+    heard = Understood("m", MONDAY_US, "words", outcome=outcome)
+    assert heard.reading(None) is Reading.NONE
+    assert heard.likely(None) == []

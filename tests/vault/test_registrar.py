@@ -85,6 +85,50 @@ def test_consent_opens_for_improvement_what_is_said_after_it_and_withdrawal_clos
     assert opened_for(vault, "service") == opened_for(vault, "rights") == ["before", "consented", "after"]
 
 
+def test_many_who_are_seen_first_together_are_registered_once_each(vault: Vault) -> None:
+    receipts = vault.intake.receive([message(n, sender=f"visitor-{n}") for n in range(30)])
+    cases = {person(vault, receipt.subject).case for receipt in receipts}
+    assert len(cases) == 30
+    vault.registrar.register_new()
+    for case in cases:
+        assert evidence(vault, case) == [DataSubject.Registered.TOPIC]
+
+
+def test_who_was_registered_by_somebody_else_meanwhile_keeps_nobody_from_being_registered(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolved = vault.keys.resolve_many([("web", f"visitor-{n}") for n in range(6)], partitions=PARTITIONS)
+    vault.register.save(DataSubject.register(case=resolved[0].case, channel="web"), case=resolved[0].case)
+    known, asked = vault.register.subject, iter([True])
+
+    def as_if_not_yet(case: UUID) -> DataSubject | None:
+        """What a process sees that has not read the other's record."""
+        return None if case == resolved[0].case and next(asked, False) else known(case)
+
+    monkeypatch.setattr(vault.register, "subject", as_if_not_yet)
+    vault.registrar.register_new()
+    for one in resolved:
+        assert evidence(vault, one.case) == [DataSubject.Registered.TOPIC]
+    assert vault.keys.pending("register") == []
+
+
+def test_a_notice_shown_to_many_is_recorded_once_a_version_and_not_for_who_was_erased(vault: Vault) -> None:
+    subjects = [
+        receipt.subject for receipt in vault.intake.receive([message(n, sender=f"visitor-{n}") for n in range(9)])
+    ]
+    cases = [person(vault, subject).case for subject in subjects]
+    vault.registrar.erase(subjects[0], ground="asked", decided_by="test")
+    for _ in range(2):
+        vault.registrar.show_notices({subject: ("1", "fr") for subject in subjects})
+    vault.registrar.show_notices({subjects[1]: ("2", "en")})
+    assert DataSubject.NoticeShown.TOPIC not in evidence(vault, cases[0])
+    for case in cases[2:]:
+        assert evidence(vault, case) == [DataSubject.Registered.TOPIC, DataSubject.NoticeShown.TOPIC]
+    told = vault.register.subject(cases[1])
+    assert told is not None
+    assert told.notices == ["1", "2"]
+
+
 def test_consent_without_a_notice_is_refused(vault: Vault) -> None:
     subject = say(vault, 1)
     with pytest.raises(BadInput, match="notice 1 was not shown"):

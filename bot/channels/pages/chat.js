@@ -1,17 +1,14 @@
 // The chat page: wires what the person does to the connection, and what comes in to the list.
-//
-// Nothing is stored before the page is opened. Then, where the browser allows it, this tab's sessionStorage keeps the token, so that a
-// reload goes on with the conversation; where it does not, the token lives in memory and the chat works until the page is left.
 
 import { paint } from "./colour.js";
 import { Connection } from "./connection.js";
 import { Messages } from "./messages.js";
+import { store, stored } from "./stored.js";
 import { fill, language, LANGUAGES, say, speak } from "./words.js";
+import { writing } from "./writing.js";
 
-const KEPT = "parloir";
 const BACK_MS = 3_000; // how long it is said that the connection is back
 const CONNECTING_MS = 700; // a connection that takes longer is worth a word
-const LEFT = 200; // from so few characters left on, they are counted
 
 const element = (id) => document.getElementById(id);
 const framed = window.parent !== window;
@@ -29,20 +26,7 @@ let trouble = ""; // what the gateway said before it closed the connection
 let timer = 0;
 
 function keep() {
-  try {
-    if (token) sessionStorage.setItem(KEPT, JSON.stringify({ token, notice, language: language() }));
-    else sessionStorage.removeItem(KEPT);
-  } catch {
-    // Storage is blocked: memory does.
-  }
-}
-
-function kept() {
-  try {
-    return JSON.parse(sessionStorage.getItem(KEPT)) ?? {};
-  } catch {
-    return {};
-  }
+  store(token && { token, notice, language: language() });
 }
 
 /** Tells the page around this one. No secret: who frames this page may know that there is a message, not which. */
@@ -85,10 +69,10 @@ const HEARD = {
     if (!frame.resumed) last = 0;
     else if (messages.empty) messages.hush(); // all of it comes again
     token = frame.token;
-    speaks = frame.assistant.speak ?? {};
-    element("menu").replaceChildren(...(frame.assistant.menu ?? []).map((button) => messages.choice(button)));
+    speaks = frame.assistant.speak;
+    element("menu").replaceChildren(...frame.assistant.menu.map((button) => messages.choice(button)));
     element("name").textContent = frame.assistant.name;
-    element("reference").textContent = frame.conversation ?? "";
+    element("reference").textContent = frame.conversation;
     offerLanguages(frame.assistant.languages.filter((tag) => LANGUAGES.includes(tag)));
     tellNotice(frame.notice);
     keep();
@@ -192,36 +176,8 @@ function open(isOpen) {
   element("start").hidden = !isOpen || !messages.empty;
 }
 
-// Writing
-
 const text = element("text");
-const grows = CSS.supports("field-sizing", "content");
-
-text.addEventListener("input", () => {
-  if (!grows) {
-    text.style.height = "auto";
-    text.style.height = `${text.scrollHeight + 2}px`;
-  }
-  const left = text.maxLength - text.value.length;
-  element("left").textContent = left <= LEFT ? `${left} ${say("left")}` : "";
-});
-
-text.addEventListener("keydown", (event) => {
-  // Enter that ends a composition (Japanese, Chinese, an accent) is not the one that sends.
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-  event.preventDefault();
-  element("composer").requestSubmit();
-});
-
-element("composer").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const words = text.value.trim();
-  if (!words) return text.focus();
-  text.value = "";
-  text.dispatchEvent(new Event("input"));
-  utter({ type: "say", text: words });
-  text.focus();
-});
+writing({ form: element("composer"), text, left: element("left"), said: (words) => utter({ type: "say", text: words }) });
 
 // Languages
 
@@ -321,7 +277,7 @@ element("close").addEventListener("click", () => tell("close"));
 // Begin
 
 const asked = new URLSearchParams(location.search);
-const before = kept();
+const before = stored();
 token = before.token ?? null;
 notice = before.notice ?? null;
 paint(asked.get("colour"));
