@@ -21,9 +21,7 @@ def message(
 ) -> Understood:
     """A person's message, from the payloads of `Received` and `Understood`. What a pressed button says needs no understanding."""
     id, text = str(interaction), received["text"]
-    button = pressed(
-        received["payload"] or "", id=id, at_us=at_us, language=received["locale"] or "", channel=channel
-    )
+    button = pressed(received["payload"] or "", id=id, at_us=at_us, language=received["locale"] or "", channel=channel)
     if button is not None:
         return button
     return Understood(

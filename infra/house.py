@@ -212,6 +212,7 @@ class House:
     def assistant(self) -> Assistant:
         """The assistant that is set. Raises `FilesRefused` with what is wrong in its files."""
         return checked(folder_of(self.settings.assistant))[0]
+
     # Understanding
 
     @property

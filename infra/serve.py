@@ -50,7 +50,7 @@ def parts(only: str | None, worker: str | None = None, *, assistant: str = "", m
     for name in sorted(wanted - set(PARTS)):
         known = "is not in this version yet" if name in PLANNED else "is unknown"
         raise BadInput(f"the part {name} {known}", remedy=f"choose from {', '.join(PARTS)}")
-    if wanted & (ANSWERING - ({"nlu"} if model else set())) and not assistant:
+    if wanted & (ANSWERING - {"nlu"}) and not assistant:
         raise BadInput("no assistant is set that could answer", remedy="set assistant to its folder, or to townhall")
     return wanted
 

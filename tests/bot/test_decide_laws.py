@@ -49,7 +49,7 @@ VALUES = (
     "x" * 400,
 )
 TEXTS = st.sampled_from(
-    ["oui", "non", "le premier", "2", "rue du Stade", "Camille Martin", "", "\x00", "\ud800", "x" * 3_000]
+    ["oui", "non", "le premier", "2", "rue du Stade", "Camille Exemple", "", "\x00", "\ud800", "x" * 3_000]
 )
 RESULTS: tuple[Any, ...] = (
     {},

@@ -20,13 +20,14 @@ from vault import codec
 from vault.interaction import Answered, Called, MessageSent, TimerSet, companion_id
 
 INTERACTION = UUID(int=5)
-RECEIVED: dict[str, Any] = {"text": "mend the racer, I am Camille Martin", "payload": None}
+RECEIVED: dict[str, Any] = {"text": "mend the racer, I am Visiteur Essai", "payload": None, "locale": "fr"}
 UNDERSTOOD: dict[str, Any] = {
     "language": "en",
     "intent": "book",
     "confidence": 0.7,
     "alternatives": [{"intent": "prices", "confidence": 0.2}],
-    "entities": [{"entity": "bicycle", "value": "road", "start": 9, "end": 14}],
+    "outcome": "understood",
+    "entities": [{"type": "bicycle", "value": "road", "start": 9, "end": 14}],
     "personal_data": [{"kind": "person", "start": 21, "end": 35}],
 }
 
@@ -40,15 +41,15 @@ def test_a_message_is_heard_with_its_readings_its_entities_and_personal_data_tha
     assert heard.intents == (Ranked("book", 0.7), Ranked("prices", 0.2))
     assert heard.entities == (
         Entity("bicycle", "road", "racer"),
-        Entity("person", "Camille Martin", "Camille Martin"),
+        Entity("person", "Visiteur Essai", "Visiteur Essai"),
     )
     assert (heard.id, heard.at_us, heard.channel, heard.language) == (str(INTERACTION), MONDAY_US, "web", "en")
     assert interaction_of(heard) == INTERACTION
 
 
 def test_what_an_entity_says_is_not_said_again_by_personal_data_of_its_kind() -> None:
-    entities = [{"entity": "person", "value": "the owner", "start": 21, "end": 35}]
-    assert hear(understood={"entities": entities}).entities == (Entity("person", "the owner", "Camille Martin"),)
+    entities = [{"type": "person", "value": "the owner", "start": 21, "end": 35}]
+    assert hear(understood={"entities": entities}).entities == (Entity("person", "the owner", "Visiteur Essai"),)
 
 
 def test_a_message_without_a_reading_is_heard_as_one_that_says_nothing() -> None:

@@ -11,11 +11,14 @@ import pytest
 from tests.infra.test_layers import CHECKOUT, MODULES, ids, imported
 
 OUTGOING, LOGS, KEYS, INFRA = "bot/outgoing", "vault/logs", "vault/keys", "infra"
+GATEWAY = "bot/gateway"
+"""Listens."""
 CONTROL = "vault/client.py"
 """Asks the running process of a home, on the Unix socket in it."""
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("socket", "ssl", "select", "selectors"), (OUTGOING, LOGS, CONTROL, INFRA)),
+    **dict.fromkeys(("ssl", "select", "selectors"), (OUTGOING, LOGS, CONTROL, INFRA)),
+    "socket": (OUTGOING, GATEWAY, LOGS, CONTROL, INFRA),
     **dict.fromkeys(("socketserver", "_socket", "_ssl"), (INFRA,)),
     **dict.fromkeys(("h11", "http", "urllib.request", "httpx", "requests"), (OUTGOING, LOGS, INFRA)),
     "kafka": (LOGS, INFRA),

@@ -391,6 +391,7 @@ def test_an_understanding_that_cannot_be_read_stops_its_partition_by_name(worksh
             language="en",
             intent="greet",
             confidence=1.0,
+            outcome="understood",
             model="m",
         )
     )

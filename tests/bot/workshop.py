@@ -139,7 +139,7 @@ def understood(said: Received) -> Understood:
         kind, equals, value = each.partition("=")
         if equals:
             start = said.text.index(each)
-            entities.append({"entity": kind, "value": value, "start": start, "end": start + len(each)})
+            entities.append({"type": kind, "value": value, "start": start, "end": start + len(each)})
     return Understood(
         originator_id=said.originator_id,
         originator_version=2,
@@ -149,6 +149,7 @@ def understood(said: Received) -> Understood:
         language="en",
         intent=intent if intent in small.INTENTS else "",
         confidence=0.95,
+        outcome="understood" if intent in small.INTENTS else "not_understood",
         entities=entities,
         model="declared",
     )

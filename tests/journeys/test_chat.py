@@ -22,7 +22,6 @@ from playwright.sync_api import Browser, expect
 
 from infra.bot_verbs import folder_of
 from infra.nlu_verbs import plugs
-from infra.serve import PARTS
 from nlu.checking import usable
 from nlu.understanding import Understanding
 from tests.browsing import Site, Visitor, Wire, chromium, free_port, visiting
@@ -138,7 +137,6 @@ def report(visitor: Visitor, town: str) -> None:
     assert (kept["category"], kept["street"]) == ("street_light", "rue du Stade")
 
 
-@pytest.mark.skipif("nlu" not in PARTS, reason="nothing understands what is said")
 def test_a_person_gets_what_they_came_for_and_all_of_it_stands_in_their_report(
     parloir: Parloir, browser: Browser, site: Site, wire: Wire, town: str
 ) -> None:
