@@ -162,7 +162,7 @@ class Memory:
         if accepted is None:
             return None
         said = [event for event in accepted.commit.packed if person_of(event[3]) == subject and event[2] in _SPOKEN]
-        (payload,) = Opener(self._keys, PURPOSE).open(said[-1:], _SPOKEN)
+        (payload,) = Opener(self._keys, PURPOSE).open(said[-1:])
         if not isinstance(payload, bytes):
             return None
         found: bytes | None = codec.decode(said[-1][2], payload)["dialogue_state"]

@@ -30,7 +30,6 @@ from vault.opening import Opened, Opener
 from vault.seal import Packed, person_of, read_header, stored
 
 _HEARD = frozenset({Understood.TOPIC, Returned.TOPIC, TimerDue.TOPIC})
-_OPENED = _HEARD | {Received.TOPIC}
 
 
 class Keys(KeySource, Protocol):
@@ -114,7 +113,7 @@ class BotWorker:
     def _opened(self, tasks: Sequence[_Task]) -> list[tuple[Opened, Opened]]:
         """Of each task the payloads of its event and its message."""
         wanted = [event for task in tasks for event in (task.event, task.received or task.event)]
-        opened = iter(Opener(self._keys, PURPOSE).open(wanted, _OPENED))
+        opened = iter(Opener(self._keys, PURPOSE).open(wanted))
         return list(zip(opened, opened, strict=True))
 
     def _sealed(self, drafts: Sequence[Draft], cause: Packed, at_us: int) -> list[StoredEvent]:

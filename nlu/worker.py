@@ -125,12 +125,13 @@ class UnderstandingWorker:
 
     def _said(self, batch: Sequence[Accepted]) -> list[Said | None]:
         """For each commit the message to be understood, if there is one. What was understood before is remembered on the way."""
-        opened = Opener(self._keys, PURPOSE).open([event for one in batch for event in one.commit.packed], _WANTED)
-        payloads = iter(opened)
+        wanted = [event for one in batch for event in one.commit.packed if event[2] in _WANTED]
+        payloads = iter(Opener(self._keys, PURPOSE).open(wanted))
         said: list[Said | None] = []
         for accepted in batch:
             new, is_understood = None, False
-            for index, (event, payload) in enumerate(zip(accepted.commit.packed, payloads, strict=False)):
+            for index, event in enumerate(accepted.commit.packed):
+                payload = next(payloads) if event[2] in _WANTED else None
                 if index in accepted.void:
                     continue
                 if event[2] == ERASED_TOPIC:

@@ -10,24 +10,25 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import chain, repeat
+from dataclasses import dataclass, replace
+from itertools import chain, compress
 from operator import itemgetter
 from uuid import UUID
 
+import numpy as np
 import pyarrow as pa
 from eventsourcing.persistence import Notification, StoredEvent
 
-from projections.arrow import headers, names, numbers, texts, uuids
-from projections.facts import NONE, READERS, Facts
+from projections.arrow import Joined, headers, numbers, unusual, uuids
+from projections.facts import READERS, in_rows
 from projections.removal import Redaction
 from vault.conversations import Accepted
 from vault.errors import EventTampered
 from vault.fold import ERASED_TOPIC
 from vault.keys.model import Unreadable
 from vault.mapper import KeySource
-from vault.opening import Opened, Opener
-from vault.seal import CHANNEL_SIZE_AT, CLEAR, KEY_ID_SIZE, NONCE_SIZE, TAG_SIZE, VERSION, person_of, read_header
+from vault.opening import Opener
+from vault.seal import CLEAR, NONCE_SIZE, TAG_SIZE, person_of, read_header
 
 CONVERSATIONS = "conversations"
 REGISTER = "register"
@@ -35,11 +36,7 @@ PURPOSE = "service"
 """Facts are opened for what the conversation is held for, never for access or improvement."""
 
 _HEADER = struct.Struct(">B16sqB")
-_SMALLEST = CHANNEL_SIZE_AT + 1 + KEY_ID_SIZE + NONCE_SIZE + TAG_SIZE
-"""Bytes of a sealed event without a channel's name or anything in its payload."""
-_version, _channel_size = itemgetter(0), itemgetter(CHANNEL_SIZE_AT)
-_RANGES = tuple(range(size) for size in range(8))
-
+_topic = itemgetter(2)
 
 DISCLOSURE = pa.schema(
     [
@@ -102,22 +99,11 @@ class Columns:
     def _begin(self, known: int | None, start: int) -> None:
         self.known = known
         self.end = start
-        # By record its offset and the places in it of the events that count; by event what it holds, and its facts.
-        self._offsets: list[int] = []
-        self._indexes: list[Sequence[int]] = []
-        self._originators: list[bytes] = []
-        self._versions: list[int] = []
-        self._topics: list[str] = []
-        self._states: list[bytes] = []
-        self._facts: list[Facts] = []
-        self._opener = Opener(
-            self._keys, PURPOSE
-        )  # only for this batch, so that an erasure is honoured by the next one
-        self._erased: set[bytes] = set()
-        self._unreadable: Counter[tuple[int, str, str]] = Counter()
+        self._commits: list[Accepted] = []
+        self._events = 0
 
     def __len__(self) -> int:
-        return len(self._states)
+        return self._events
 
     @property
     def is_new(self) -> bool:
@@ -125,112 +111,87 @@ class Columns:
         return self.known != self.end
 
     def add(self, commits: Sequence[Accepted], end: int) -> None:
-        """Takes accepted commits in, which were read up to `end`. Raises `EventTampered`, with all records before it taken in."""
-        try:
-            self._add(commits)
-        except EventTampered:
-            for accepted in commits:  # one by one, so that it is known which
-                self.end = accepted.offset
-                self._add((accepted,))
+        """Adds accepted commits, which were read up to `end`."""
+        self._commits += commits
+        self._events += sum([len(accepted.commit.packed) for accepted in commits])
         self.end = end
 
-    def _add(self, commits: Sequence[Accepted]) -> None:
-        """Takes in all of them, or, when one is not as it was written, none."""
-        events = [event for accepted in commits for event in accepted.commit.packed]
-        if not events:
-            return
-        originators, versions, topics, states = zip(*events, strict=True)
-        indexes: list[Sequence[int]] = [_range(len(accepted.commit.packed)) for accepted in commits]
-        if ERASED_TOPIC in topics or any(accepted.void for accepted in commits):
-            indexes = [self._standing(accepted) for accepted in commits]
-            events = [a.commit.packed[at] for a, standing in zip(commits, indexes, strict=True) for at in standing]
-            originators, versions, topics, states = zip(*events, strict=True) if events else ((), (), (), ())
-        _check(states, topics)
-        opened = self._opener.open(events, READERS)
-        self._facts += [
-            NONE
-            if payload is None
-            else READERS[topic](payload)
-            if type(payload) is bytes
-            else self._none(topic, payload)
-            for topic, payload in zip(topics, opened, strict=True)
-        ]
-        self._offsets += [accepted.offset for accepted in commits]
-        self._indexes += indexes
-        self._originators += originators
-        self._versions += versions
-        self._topics += topics
-        self._states += states
-
-    def _standing(self, accepted: Accepted) -> list[int]:
-        """The places of a record's events that are projected; notes who was erased by it."""
-        standing = []
-        for index, (_, _, topic, state) in enumerate(accepted.commit.packed):
-            if index in accepted.void:
-                continue
-            if topic == ERASED_TOPIC:
-                self._erased.add(person_of(state))
-            else:
-                standing.append(index)
-        return standing
-
-    def _none(self, topic: str, why: Opened) -> Facts:
-        """The facts of a payload that cannot be opened, which is counted."""
-        assert isinstance(why, Unreadable)
-        self._unreadable[self._partition, topic, why.name.lower()] += 1
-        return NONE
-
-    def take(self) -> Batch:
-        """What was collected, with the span it covers; begins anew where that ends."""
+    def take(self) -> tuple[Batch, EventTampered | None]:
+        """What was collected, with the span it covers, and begins anew where that ends; before the first record that is not as it was
+        written, and then what is wrong with that."""
+        commits, tampered = self._commits, None
+        opener = Opener(self._keys, PURPOSE)  # a new one, so that an erasure is honoured by the next batch
+        pieces: list[Batch] = []
+        done, size = 0, len(commits)
+        while done < len(commits):
+            try:
+                pieces.append(_rows(self._partition, commits[done : done + size], opener))
+                done += size
+            except EventTampered as error:
+                if size == 1:
+                    self.end, tampered = commits[done].offset, error
+                    break
+                size //= 2  # fewer and fewer, until it is known which
         span = Span(CONVERSATIONS, self._partition, self.known, self.end)
-        batch = Batch((span,), self._table(), NO_EVIDENCE, frozenset(self._erased), unreadable=self._unreadable)
         self._begin(self.end, self.end)
-        return batch
-
-    def _table(self) -> pa.Table:
-        rows = len(self._states)
-        if not rows:
-            return NO_EVENTS
-        offsets = chain.from_iterable(map(repeat, self._offsets, map(len, self._indexes)))
-        languages, intents, confidences, fallbacks = zip(*self._facts, strict=True)
-        return pa.Table.from_arrays(
-            [
-                pa.repeat(pa.scalar(self._partition, pa.uint16()), rows),
-                numbers(pa.int64(), "q", offsets, rows),
-                numbers(pa.uint32(), "I", chain.from_iterable(self._indexes), rows),
-                uuids(b"".join(self._originators), rows),
-                numbers(pa.uint32(), "I", self._versions, rows),
-                names(self._topics),
-                *headers(self._states),
-                texts(languages),
-                texts(intents),
-                pa.array(confidences, pa.float64()),
-                pa.array(fallbacks, pa.bool_()),
-            ],
-            names=EVENT_COLUMNS,
-        )
+        return replace(merged(pieces), spans=(span,)), tampered
 
 
-def _range(size: int) -> Sequence[int]:
-    return _RANGES[size] if size < len(_RANGES) else range(size)
+def _rows(partition: int, commits: Sequence[Accepted], opener: Opener) -> Batch:
+    """The rows of commits, without the span. Raises `EventTampered`, and does not say of which."""
+    packed = [accepted.commit.packed for accepted in commits]
+    events = list(chain.from_iterable(packed))
+    counts = np.fromiter(map(len, packed), np.int64, len(packed))
+    offsets = np.repeat(np.array([accepted.offset for accepted in commits], np.int64), counts)
+    indexes = np.arange(len(events)) - np.repeat(counts.cumsum() - counts, counts)
+    erased: frozenset[bytes] = frozenset()
+    if any(accepted.void for accepted in commits) or ERASED_TOPIC in map(_topic, events):
+        void = np.array([index in a.void for a in commits for index in range(len(a.commit.packed))], bool)
+        erasing = np.array([topic == ERASED_TOPIC for _, _, topic, _ in events], bool)
+        erased = frozenset(person_of(events[at][3]) for at in np.flatnonzero(erasing & ~void))
+        standing = np.flatnonzero(~(erasing | void))
+        offsets, indexes, events = offsets[standing], indexes[standing], [events[at] for at in standing]
+    if not events:
+        return Batch((), NO_EVENTS, NO_EVIDENCE, erased)
+    rows = len(events)
+    originators, versions, topics, states = zip(*events, strict=True)
+    joined = Joined(states)
+    for at in unusual(joined):
+        _checked(states[at], topics[at])
+    kinds = {topic: code for code, topic in enumerate(dict.fromkeys(topics))}
+    codes = np.fromiter(map(kinds.__getitem__, topics), np.int32, rows)
+    opened = opener.open([event for event in events if event[2] in READERS])
+    wanted = np.flatnonzero(np.isin(codes, [kinds[topic] for topic in READERS if topic in kinds]))
+    facts = []
+    unreadable: Counter[tuple[int, str, str]] = Counter()
+    for topic in READERS.keys() & kinds.keys():
+        is_of = codes[wanted] == kinds[topic]
+        payloads, at = list(compress(opened, is_of.tolist())), wanted[is_of]
+        if not set(map(type, payloads)) <= {bytes}:
+            unreadable.update((partition, topic, why.name.lower()) for why in payloads if isinstance(why, Unreadable))
+            at = at[[type(payload) is bytes for payload in payloads]]
+        facts.append((at, READERS[topic]([payload for payload in payloads if type(payload) is bytes])))
+    table = pa.Table.from_arrays(
+        [
+            pa.repeat(pa.scalar(partition, pa.uint16()), rows),
+            numbers(pa.int64(), offsets),
+            numbers(pa.uint32(), indexes.astype(np.uint32)),
+            uuids(b"".join(originators), rows),
+            numbers(pa.uint32(), np.fromiter(versions, np.uint32, rows)),
+            pa.DictionaryArray.from_arrays(codes, list(kinds)),
+            *headers(joined),
+            *in_rows(facts, rows),
+        ],
+        names=EVENT_COLUMNS,
+    )
+    return Batch((), table, NO_EVIDENCE, erased, unreadable=unreadable)
 
 
-def _check(states: Sequence[bytes], topics: Sequence[str]) -> None:
-    """Raises `EventTampered` unless all headers are whole. The first lines find, in no time, that all are as ever."""
-    shortest = min(map(len, states), default=_SMALLEST)
-    longest = max(map(_channel_size, states), default=0) if shortest >= _SMALLEST else shortest
-    if shortest >= _SMALLEST + longest and set(map(_version, states)) <= {VERSION}:
-        return
-    for state, topic in zip(states, topics, strict=True):
-        _checked(state, topic)
-
-
-def _checked(state: bytes, topic: str) -> int:
-    """The size of a header that is out of the ordinary. Raises `EventTampered` when it is none."""
+def _checked(state: bytes, topic: str) -> None:
+    """Looks at a header that is out of the ordinary. Raises `EventTampered` when it is none."""
     header = read_header(state)
     if header.key_id != CLEAR and len(state) < header.size + NONCE_SIZE + TAG_SIZE:
         raise EventTampered(f"an event of {topic} is cut short")
-    return header.size
 
 
 EVENT_COLUMNS = (
@@ -268,14 +229,14 @@ def evidence(partition: int, known: int | None, start: int, notifications: Seque
     rows = len(notifications)
     for event in notifications:
         _checked(event.state, event.topic)
-    said = headers([event.state for event in notifications])
+    said = headers(Joined([event.state for event in notifications]))
     table = pa.Table.from_arrays(
         [
             pa.repeat(pa.scalar(partition, pa.uint16()), rows),
-            numbers(pa.int64(), "q", [event.id for event in notifications], rows),
+            numbers(pa.int64(), np.array([event.id for event in notifications], np.int64)),
             uuids(b"".join([event.originator_id.bytes for event in notifications]), rows),  # type: ignore[union-attr]
-            numbers(pa.uint32(), "I", [event.originator_version for event in notifications], rows),
-            names([event.topic for event in notifications]),
+            numbers(pa.uint32(), np.array([event.originator_version for event in notifications], np.uint32)),
+            pa.array([event.topic for event in notifications], pa.string()).dictionary_encode(),
             said.person,
             said.happened_at,
             said.key_id,

@@ -25,6 +25,7 @@ from vault.mapper import KeySource, SealingMapper
 from vault.register import Register
 
 REBUILD = "run `parloir rebuild`"
+VERIFY = "run `parloir verify`, which says how to go on"
 
 
 class Keys(KeySource, Protocol):
@@ -131,10 +132,12 @@ class ConversationSource:
             self._stop = stopped
         except LogMismatch as error:
             self._stop = self._stopped(reader.next_offset, str(error), REBUILD)
-        except Tampered as error:
-            self._stop = self._stopped(columns.end, str(error), "run `parloir verify`, which says how to go on")
         if columns.is_new:
-            return self._noticed(columns.take())
+            batch, tampered = columns.take()
+            if tampered is not None:
+                self._stop = self._stopped(columns.end, str(tampered), VERIFY)
+            if batch.spans[0].start != batch.spans[0].end:
+                return self._noticed(batch)
         if self._stop:
             raise self._stop
         return None
@@ -148,7 +151,7 @@ class ConversationSource:
         spans = batch.spans
         if found.tampered:
             offset, reason = found.tampered
-            self._stop = self._stopped(offset, reason, "run `parloir verify`, which says how to go on")
+            self._stop = self._stopped(offset, reason, VERIFY)
             events = events.filter(pc.less(events["offset"], offset))
             spans = (replace(spans[0], end=offset),)
         unreadable = Counter(batch.unreadable)
@@ -247,7 +250,7 @@ class RegisterSource:
                 f"the projection of the register partition {self.partition} stopped after event {self._next - 1}: {error}",
                 partition=self.partition,
                 offset=self._next,
-                remedy="run `parloir verify`, which says how to go on",
+                remedy=VERIFY,
             ) from error
         self._known = self._next = found[-1].id + 1
         counted = {(self.partition, event_topic, reason): n for (event_topic, reason), n in unreadable.items()}

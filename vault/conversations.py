@@ -137,9 +137,9 @@ class ConversationPartition(FoldedPartition[Judged]):
             verdicts = fold.steps(takewhile(lambda commit: commit[0] not in self.passed_over, commits))
         else:
             verdicts = fold.steps(commits)
-        keep, events = self._recent.append, 0
+        keep, events, is_accepted = self._recent.append, 0, Verdict.ACCEPTED  # looked up once: that is slow
         for (offset, commit), (verdict, void) in zip(commits, verdicts, strict=False):
-            if verdict is Verdict.ACCEPTED:
+            if verdict is is_accepted:
                 keep(_new(Accepted, (offset, commit, void)))
                 events += len(commit.packed)
             else:

@@ -137,14 +137,14 @@ class Fold:
         Raises `RecordForeign`, and stays where it is, when that is the first.
         """
         verdicts: list[Judged] = []
-        add, begins, follows = verdicts.append, self._begins, self._follows
+        add, begins, follows, void_of = verdicts.append, self._begins, self._follows, self._void
         try:
             for offset, commit in commits:
                 if offset != self.next_offset:
                     self._begin_later(offset)
                 judged = begins(offset, commit) if commit.follower is None else follows(offset, commit)
                 if judged is _ACCEPTED:
-                    void = self._void(offset, commit)
+                    void = void_of(offset, commit)
                     if void:
                         judged = Judged(Verdict.ACCEPTED, void)
                 add(judged)

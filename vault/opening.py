@@ -6,7 +6,7 @@ is made of an event but the slices that decryption needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -15,13 +15,13 @@ from vault.errors import EventTampered
 from vault.ids import KeyId, uuid_of
 from vault.keys.model import Unreadable
 from vault.mapper import KeySource
-from vault.seal import CHANNEL_SIZE_AT, CLEAR, KEY_ID_SIZE, NONCE_SIZE, VERSION, Packed, person_of, read_header
+from vault.seal import CHANNEL_SIZE_AT, CLEAR, KEY_ID_SIZE, NONCE_SIZE, Packed, person_of, read_header
 
 _BARE = CHANNEL_SIZE_AT + 1 + KEY_ID_SIZE
 """Bytes of a header without the channel's name."""
 
-Opened = bytes | Unreadable | None
-"""A payload, or why it cannot be had; None where it was not wanted."""
+Opened = bytes | Unreadable
+"""A payload, or why it cannot be had."""
 
 
 class Opener:
@@ -32,24 +32,17 @@ class Opener:
         self._purpose = purpose
         self._known: dict[bytes, Callable[[bytes, bytes, bytes], Any]] = {}
 
-    def open(self, events: Iterable[Packed], topics: Collection[str]) -> list[Opened]:
-        """The payloads of events, in order; of those event topics that are wanted. Raises `EventTampered`."""
+    def open(self, events: Iterable[Packed]) -> list[Opened]:
+        """The payloads of events, in order. Raises `EventTampered`."""
         opened: list[Opened] = []
-        add, known = opened.append, self._known
-        wanted = {topic: _Places(topic) for topic in topics}.get
+        add, known, places = opened.append, self._known, _Places()
         try:
             for originator, version, topic, state in events:
-                places = wanted(topic)
-                if places is None:
-                    add(None)
-                    continue
-                if state[0] != VERSION:
-                    raise ValueError
                 size = state[CHANNEL_SIZE_AT] + _BARE
                 key_id = state[size - KEY_ID_SIZE : size]
                 decrypt = known.get(key_id) or self._ask(key_id, topic, state)
                 start = size + NONCE_SIZE
-                add(decrypt(state[size:start], state[start:], originator + places[version] + state[:size]))
+                add(decrypt(state[size:start], state[start:], originator + places[topic][version] + state[:size]))
         except (InvalidTag, IndexError, ValueError):
             read_header(state)  # may know better what is wrong
             raise EventTampered(f"event {uuid_of(originator)} version {version} does not open as written") from None
@@ -73,9 +66,15 @@ class Opener:
         return decrypt
 
 
-class _Places(dict[int, bytes]):
-    """What is bound to a payload between its originator and its header, by version: the place and the event topic."""
+class _Places(dict[str, "_Versions"]):
+    """What is bound to a payload between its originator and its header, by event topic and version: the place and the topic."""
 
+    def __missing__(self, topic: str) -> _Versions:
+        made = self[topic] = _Versions(topic)
+        return made
+
+
+class _Versions(dict[int, bytes]):
     def __init__(self, topic: str) -> None:
         self._topic = topic.encode() + b"\0"
 

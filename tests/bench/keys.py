@@ -78,7 +78,7 @@ def bench_open(payload_bytes: int = 1_024, events: int = 20_000, people: int = 1
         for _ in range(rounds):
             began = time.process_time()
             for at in range(0, events, OPENED_AT_ONCE):
-                Opener(store, "service").open(sealed[at : at + OPENED_AT_ONCE], (TOPIC,))
+                Opener(store, "service").open(sealed[at : at + OPENED_AT_ONCE])
             through.append(time.process_time() - began)
             began = time.process_time()
             for event in one_by_one:
