@@ -263,6 +263,11 @@ def test_a_sender_who_writes_too_fast_is_told_when_to_come_again_and_no_other_is
     assert post(answering).status_code == 200
 
 
+def test_an_answer_does_not_wait_for_the_one_before_to_be_acknowledged(answering: Answering) -> None:
+    listening = answering.part._server._socket
+    assert listening.proto == socket.IPPROTO_TCP  # asyncio sets TCP_NODELAY where this is said, and not otherwise
+
+
 def test_other_paths_and_methods_are_problems(answering: Answering) -> None:
     assert is_problem(HTTP.get(f"{answering.origin}/v1/messages"), 405)
     assert is_problem(HTTP.get(f"{answering.origin}/v1/{MARK}"), 404)
