@@ -18,24 +18,11 @@ from bot.conversation import read_conversations, run
 from bot.problem import Problem
 from bot.training import read_training
 from bot.understands import Understands
+from infra.assistants import EXAMPLES, TRAINED, folder_of
 from infra.nlu_verbs import MODEL
 from infra.talk import Talk
 from vault.client import DONE, FAILED
 from vault.errors import BadInput
-
-SHIPPED = Path(__file__).resolve().parent.parent / "bot" / "assistants"
-DECLARED, EXAMPLES, TRAINED = "declared", "examples", "trained"
-UNDERSTANDINGS = (DECLARED, EXAMPLES, TRAINED)
-"""What understands: the tests themselves say it, the example that is nearest, or a trained model."""
-
-
-def folder_of(assistant: str) -> Path:
-    """The folder of an assistant, or of a shipped one by its name."""
-    for folder in (Path(assistant), SHIPPED / assistant):
-        if (folder / "assistant.yaml").is_file():
-            return folder
-    shipped = ", ".join(sorted(each.name for each in SHIPPED.iterdir() if each.is_dir()))
-    raise BadInput(f"there is no assistant.yaml in {assistant}", remedy=f"give its folder, or one of: {shipped}")
 
 
 def check(assistant: str, *, as_json: bool) -> int:
@@ -57,7 +44,7 @@ def check(assistant: str, *, as_json: bool) -> int:
 
 def _training_problems(folder: Path) -> list[Problem]:
     """What is wrong with the training files, as understanding reads them."""
-    from nlu.checking import check_folder  # noqa: PLC0415 - only this needs numpy and scipy
+    from nlu.checking import check_folder
 
     return [
         Problem(str(found.file.relative_to(folder)), found.line, found.what, found.remedy, found.level == "warning")
@@ -134,6 +121,6 @@ def _understands(folder: Path, model: Path | None, described: Assistant) -> Unde
 
 
 def _trained(folder: Path, model: Path | None, described: Assistant) -> Understands:
-    from infra.understands import Trained  # noqa: PLC0415 - only this needs numpy and scipy
+    from infra.understands import Trained
 
     return Trained.load(model or folder / MODEL, described.zone)

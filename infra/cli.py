@@ -1,6 +1,7 @@
 """`parloir`: the one program. Parses, asks the running `serve` or does the work itself, and prints.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing held. Errors are one line on stderr; `--debug` shows the traceback.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing held. Errors are one line on stderr; `--debug` shows the traceback. What only
+some verbs need is imported by them, so that a verb that asks the running `serve` answers at once.
 """
 
 from __future__ import annotations
@@ -21,13 +22,12 @@ import shtab
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from infra import bot_verbs, broker_verbs, learning_verbs, logs, nlu_verbs, serve, workers
+from infra import learning_verbs, logs, nlu_verbs, workers
+from infra.assistants import DECLARED, UNDERSTANDINGS
 from infra.control import exit_code
-from infra.demo_home import demo_town, load_demo, what_next, with_assistant
-from infra.house import House
+from infra.parts import PARTS, parts
 from infra.private_file import write
 from infra.settings import Settings, load, settings_table
-from infra.verbs import VERBS
 from projections import declaration, report
 from projections.connection import actor
 from projections.showing import FORMATS
@@ -97,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
         return added
 
     one = verb("serve", "run everything of this home in one process until it is stopped", json_too=False)
-    one.add_argument("--only", metavar="PARTS", help=f"run only these parts, comma-separated: {', '.join(serve.PARTS)}")
+    one.add_argument("--only", metavar="PARTS", help=f"run only these parts, comma-separated: {', '.join(PARTS)}")
     one.add_argument(
         "--worker",
         metavar="NAME",
@@ -174,8 +174,8 @@ def parser() -> argparse.ArgumentParser:
     _assistant(one)
     one.add_argument(
         "--understanding",
-        choices=bot_verbs.UNDERSTANDINGS,
-        default=bot_verbs.DECLARED,
+        choices=UNDERSTANDINGS,
+        default=DECLARED,
         help="by what the tests say is meant (default), the nearest example, or a trained model",
     )
     one.add_argument("--only", metavar="TEXT", help="only those with this text in their name")
@@ -276,14 +276,8 @@ def _run(given: argparse.Namespace) -> int:
     if given.verb == "completion":
         print(shtab.complete(parser(), shell=given.shell))
         return DONE
-    if given.verb == "check":
-        return bot_verbs.check(given.assistant, as_json=given.json)
-    if given.verb == "test":
-        return bot_verbs.test(given.assistant, given.understanding, given.only, model=given.model, as_json=given.json)
-    if given.verb == "talk":
-        return bot_verbs.talk(
-            given.assistant, by_intent=given.intent, model=given.model, origins=given.connect, as_json=given.json
-        )
+    if given.verb in ("check", "test", "talk"):
+        return _about_assistant(given)
     if given.verb in nlu_verbs.EXAMPLES and not learning_verbs.wants(given):
         bars = Bars(quiet=given.json)
         try:
@@ -295,6 +289,8 @@ def _run(given: argparse.Namespace) -> int:
         print(json.dumps(settings.shown(), indent=2) if given.json else settings_table())
         return DONE
     if given.verb == "broker":
+        from infra import broker_verbs
+
         return broker_verbs.run(given.action, settings, given.folder, given.port, as_json=given.json)
     if given.verb == "serve":
         return _serve(settings, given)
@@ -325,6 +321,9 @@ def do(settings: Settings, verb: str, arguments: Json, *, quiet: bool = False) -
             answered = ask(settings.home, verb, arguments, bars)
             if answered is not None:
                 return answered
+            from infra.house import House
+            from infra.verbs import VERBS
+
             try:
                 with House(settings) as house:
                     return VERBS[verb](house, arguments, bars)
@@ -492,10 +491,26 @@ def _plain(settings: Settings, given: argparse.Namespace) -> int:
     return DONE
 
 
+def _about_assistant(given: argparse.Namespace) -> int:
+    from infra import bot_verbs
+
+    if given.verb == "check":
+        return bot_verbs.check(given.assistant, as_json=given.json)
+    if given.verb == "test":
+        return bot_verbs.test(given.assistant, given.understanding, given.only, model=given.model, as_json=given.json)
+    return bot_verbs.talk(
+        given.assistant, by_intent=given.intent, model=given.model, origins=given.connect, as_json=given.json
+    )
+
+
 def _serve(settings: Settings, given: argparse.Namespace) -> int:
+    from infra import broker_verbs, serve
+    from infra.demo_home import demo_town, load_demo, what_next, with_assistant
+    from infra.house import House
+
     if given.demo:
         settings = with_assistant(settings)
-    wanted = serve.parts(given.only, worker=given.worker, assistant=settings.assistant, model=settings.model)
+    wanted = parts(given.only, worker=given.worker, assistant=settings.assistant, model=settings.model)
     if given.worker and (given.demo or given.kafka or given.new_claims):
         raise BadInput(
             "a worker only projects", remedy="give --demo, --kafka and --new-claims to the home's main process"

@@ -19,15 +19,12 @@ from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infra.dialogues import DAY_US, DAYS, ENDS_AT_US, Dialogue, Entity, Exchange, Role, timed
-from infra.gateway_part import GatewayPart
 from infra.house import House
 from infra.replay import Setting, messages_of, stream
 from infra.settings import Settings, default_home
-from infra.town.__main__ import PORT
-from infra.town.beside import TownBeside
 from projections import declaration
 from vault.errors import StartRefused
 from vault.intake import Message
@@ -43,6 +40,10 @@ EXAMPLE_QUERY = "SELECT language, intent, count(*) AS messages FROM interaction 
 NOTE, BEGUN, DONE = "demonstration", "begun", "done"
 
 Progress = Callable[[str, int, int], None]
+if TYPE_CHECKING:
+    from infra.gateway_part import GatewayPart
+    from infra.town.beside import TownBeside
+
 log = logging.getLogger(__name__)
 _SLOT = re.compile(r"\{(\w+)\}")
 
@@ -73,6 +74,9 @@ def demo_town(settings: Settings) -> TownBeside | None:
     """The system that the town hall calls, where that is on this machine and nobody serves it yet."""
     if settings.caller_origins or settings.assistant != _templates()["assistant"]:
         return None
+    from infra.town.__main__ import PORT
+    from infra.town.beside import TownBeside
+
     try:
         return TownBeside(PORT)
     except StartRefused as error:

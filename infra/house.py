@@ -19,10 +19,8 @@ from uuid import UUID
 from eventsourcing.persistence import InfrastructureFactory
 from eventsourcing.utils import Environment
 
-from bot.assistant import Assistant
-from bot.check import checked
 from infra import workers
-from infra.bot_verbs import folder_of
+from infra.assistants import folder_of
 from infra.home import Home, Identity
 from infra.settings import Settings
 from infra.workers import Workers
@@ -47,6 +45,7 @@ from vault.register import Register, RegisterPartition
 from vault.registrar import Registrar
 
 if TYPE_CHECKING:
+    from bot.assistant import Assistant
     from nlu.in_service import InService
 
 DAY_MS = 86_400_000
@@ -211,6 +210,8 @@ class House:
     @cached_property
     def assistant(self) -> Assistant:
         """The assistant that is set. Raises `FilesRefused` with what is wrong in its files."""
+        from bot.check import checked
+
         return checked(folder_of(self.settings.assistant))[0]
 
     # Understanding
@@ -224,7 +225,7 @@ class House:
     @cached_property
     def model(self) -> InService:
         """The model of understanding. Raises `BadInput` where there is none and `StartRefused` for one that is unfit."""
-        from infra.nlu_part import open_model  # noqa: PLC0415 - only what understands needs numpy and scipy
+        from infra.nlu_part import open_model
 
         return open_model(self)
 

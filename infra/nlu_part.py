@@ -11,7 +11,7 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from bot.read import read_assistant
-from infra.bot_verbs import folder_of
+from infra.assistants import folder_of
 from infra.house import House
 from infra.learning import is_over, seals
 from infra.nlu_verbs import plugs

@@ -95,9 +95,9 @@ def run(given: argparse.Namespace, progress: Progress) -> int:
 
 def plugs() -> Any:
     """What finds entities and personal data, for training and for answering."""
-    from nlu.entities import Entities, Lookup, Pattern  # noqa: PLC0415 - only these verbs need numpy and scipy
-    from nlu.personal import PersonalData  # noqa: PLC0415
-    from nlu.understanding import Plugs  # noqa: PLC0415
+    from nlu.entities import Entities, Lookup, Pattern
+    from nlu.personal import PersonalData
+    from nlu.understanding import Plugs
 
     def train(training: Any) -> Entities:
         lookups = [
@@ -111,8 +111,8 @@ def plugs() -> Any:
 
 
 def _train(given: argparse.Namespace, progress: Progress) -> int:
-    from nlu.checking import usable  # noqa: PLC0415
-    from nlu.understanding import Understanding  # noqa: PLC0415
+    from nlu.checking import usable
+    from nlu.understanding import Understanding
 
     training = usable(given.folder)
     understanding, metrics = Understanding.train(training, plugs(), progress)
@@ -142,7 +142,7 @@ def _train(given: argparse.Namespace, progress: Progress) -> int:
 
 
 def _parse(given: argparse.Namespace, _progress: Progress) -> int:
-    from nlu.understanding import Understanding  # noqa: PLC0415
+    from nlu.understanding import Understanding
 
     understanding, model = Understanding.load(given.model, plugs())
     texts = texts_of(given)
@@ -176,7 +176,7 @@ def print_understood(answers: Sequence[Json], model: str, *, as_json: bool) -> N
 
 
 def _evaluate(given: argparse.Namespace, progress: Progress) -> int:
-    from nlu.evaluation import evaluate, evaluate_folds, read_lines  # noqa: PLC0415
+    from nlu.evaluation import evaluate, evaluate_folds, read_lines
 
     if given.pii is not None:
         return _evaluate_personal(given)
@@ -201,8 +201,8 @@ def _evaluate(given: argparse.Namespace, progress: Progress) -> int:
 
 def _evaluate_personal(given: argparse.Namespace) -> int:
     """What is found of marked personal data: by kind exactly and by overlap, and by Presidio's protocol."""
-    from nlu.evaluation import read_text_lines  # noqa: PLC0415
-    from nlu.personal.evaluation import evaluate  # noqa: PLC0415
+    from nlu.evaluation import read_text_lines
+    from nlu.personal.evaluation import evaluate
 
     if given.train is not None or given.test is not None or given.protocol is not None:
         raise BadInput("--pii is scored alone", remedy="leave out --train, --test and --protocol")
@@ -222,7 +222,7 @@ def _evaluate_personal(given: argparse.Namespace) -> int:
 
 
 def _import(given: argparse.Namespace, _progress: Progress) -> int:
-    from nlu.rasa import import_rasa  # noqa: PLC0415
+    from nlu.rasa import import_rasa
 
     imported = import_rasa(given.folder)
     path = imported.write(given.output, given.language)

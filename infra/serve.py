@@ -1,4 +1,7 @@
-"""`parloir serve`: everything of one home in one process, until it is told to stop."""
+"""`parloir serve`: everything of one home in one process, until it is told to stop.
+
+Each part is imported where it is wanted, so that no process loads a web server or a model's arithmetic that it has no use for.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from infra.bot_part import BotPart, CallerPart
 from infra.control import Server
-from infra.gateway_part import GatewayPart
 from infra.house import House
 from infra.verbs import VERBS
 from projections.upkeep import Upkeep
@@ -21,38 +22,14 @@ from vault.errors import BadInput
 from vault.registrar import RegistrarWorker
 
 if TYPE_CHECKING:
+    from infra.bot_part import BotPart, CallerPart
+    from infra.gateway_part import GatewayPart
     from infra.nlu_part import NluPart
 
 log = logging.getLogger(__name__)
 
-PARTS = ("registrar", "projections", "gateway", "nlu", "bot", "caller")
-"""The parts that this version can run."""
-ANSWERING = frozenset({"gateway", "nlu", "bot", "caller"})
-"""The parts that run where an assistant is set."""
-PLANNED = ("desk",)
-
 Json = dict[str, Any]
 Progress = Callable[[str, int, int], None]
-
-
-def parts(only: str | None, worker: str | None = None, *, assistant: str = "", model: str = "") -> set[str]:
-    """The parts that `--only` names, or all; without an assistant, all but those that answer, and a `model` is one to understand by.
-
-    Raises `BadInput` for one that this version does not have, or a worker does not run, or nobody could answer in.
-    """
-    if worker and (only or "projections") != "projections":
-        raise BadInput("a worker runs the projections only", remedy="leave out --only")
-    if worker:
-        return {"projections"}
-    if not only:
-        return {part for part in PARTS if assistant or part not in ANSWERING or (part == "nlu" and model)}
-    wanted = {name.strip() for name in only.split(",") if name.strip()}
-    for name in sorted(wanted - set(PARTS)):
-        known = "is not in this version yet" if name in PLANNED else "is unknown"
-        raise BadInput(f"the part {name} {known}", remedy=f"choose from {', '.join(PARTS)}")
-    if wanted & (ANSWERING - {"nlu"}) and not assistant:
-        raise BadInput("no assistant is set that could answer", remedy="set assistant to its folder, or to townhall")
-    return wanted
 
 
 class Serving:
@@ -75,17 +52,24 @@ class Serving:
             self._upkeep.start()
         self._nlu: NluPart | None = None
         if "nlu" in wanted:
-            from infra.nlu_part import NluPart  # noqa: PLC0415 - only what understands needs numpy and scipy
+            from infra.nlu_part import NluPart
 
             self._nlu = NluPart(house, progress)
             self._nlu.start()
-        self.caller = CallerPart(house, house.assistant) if "caller" in wanted else None
-        self.bot = BotPart(house, house.assistant) if "bot" in wanted else None
+        self.caller: CallerPart | None = None
+        self.bot: BotPart | None = None
+        if wanted & {"bot", "caller"}:
+            from infra.bot_part import BotPart, CallerPart
+
+            self.caller = CallerPart(house, house.assistant) if "caller" in wanted else None
+            self.bot = BotPart(house, house.assistant) if "bot" in wanted else None
         for part in (self.caller, self.bot):
             if part is not None:
                 part.start()
         self.gateway: GatewayPart | None = None
         if "gateway" in wanted:  # last: whoever writes finds everything else at work
+            from infra.gateway_part import GatewayPart
+
             self.gateway = GatewayPart(house, house.assistant, demo=demo)
             self.gateway.start()
         self._server = Server(house.folder, self._answer)

@@ -359,7 +359,7 @@ def _of_learning(name: str) -> Verb:
     """A verb of infra/learning.py, which is imported only when it is needed: it brings numpy and scipy."""
 
     def verb(house: House, arguments: Json, progress: Progress) -> Json:
-        from infra import learning  # noqa: PLC0415
+        from infra import learning
 
         done: Json = getattr(learning, name)(house, arguments, progress)
         return done

@@ -174,7 +174,7 @@ def _models(house: House) -> list[str]:
     """Models that were trained on people: those that somebody left, and what does not open."""
     if not house.keys.models() and model_of(house.model_path) is None:
         return []
-    from infra.learning import model_problems  # noqa: PLC0415 - brings numpy and scipy
+    from infra.learning import model_problems
 
     return list(model_problems(house))
 

@@ -12,7 +12,7 @@ from eventsourcing.persistence import StoredEvent
 
 from bot.assistant import Assistant
 from bot.check import checked
-from infra.bot_verbs import folder_of
+from infra.assistants import folder_of
 from infra.gateway_part import GatewayPart
 from infra.house import House
 from infra.settings import Settings

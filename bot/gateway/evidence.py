@@ -33,6 +33,8 @@ AT_ONCE = 500
 WAITING_MAX = 20_000
 ATTEMPTS_MAX = 3
 RETRY_S = 1.0
+REST_S = 0.25
+"""After recording deliveries, those of the next moment are left to come together: each commit is one more that turns wait beside."""
 REMEMBERED_MAX = 100_000
 
 T = TypeVar("T")
@@ -104,6 +106,7 @@ class Evidence:
                 break
         if left:
             log.error("deliveries not recorded", extra={"records": len(left)})
+        self._closing.wait(REST_S)
         return [None] * len(batch)
 
     def _append(self, batch: Sequence[tuple[Spoken, str]]) -> list[tuple[Spoken, str]]:

@@ -22,8 +22,8 @@ from eventsourcing.persistence import StoredEvent
 from bot.check import checked
 from bot.worker import BotWorker
 from infra.artifacts import fetch
+from infra.assistants import SHIPPED
 from infra.bot_part import BotPart, CallerPart
-from infra.bot_verbs import SHIPPED
 from infra.broker import Broker
 from infra.house import House
 from infra.settings import Settings

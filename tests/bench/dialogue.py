@@ -9,7 +9,7 @@ from bot.check import checked
 from bot.decide import decide
 from bot.state import State
 from bot.understood import Entity, Ranked, Understood
-from infra.bot_verbs import SHIPPED
+from infra.assistants import SHIPPED
 
 BEGIN_US = 1_772_442_000_000_000
 TURNS = 20_000

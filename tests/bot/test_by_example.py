@@ -7,7 +7,7 @@ import pytest
 from bot.by_example import ByExample
 from bot.training import read_training
 from bot.understood import Reading, Thresholds, Understood
-from infra.bot_verbs import SHIPPED
+from infra.assistants import SHIPPED
 
 NEAREST = ByExample(read_training(SHIPPED / "townhall"))
 

@@ -11,7 +11,7 @@ from bot.decide import decide
 from bot.flow import CALLS_MAX
 from bot.state import State
 from bot.understood import Entity, HandedBack, Ranked, Returned, TimerFired, Understood, pressed
-from infra.bot_verbs import SHIPPED
+from infra.assistants import SHIPPED
 from tests.bot.small import FLOWS, MONDAY_US, Chat, made, replies
 
 TIMES = {"times": [{"at": "10:00"}, {"at": "15:30"}]}

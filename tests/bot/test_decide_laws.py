@@ -18,7 +18,7 @@ from bot.decide import Decision, decide
 from bot.state import FRAMES_MAX, STATE_BYTES_MAX, State
 from bot.turn import REPLIES_MAX
 from bot.understood import Entity, HandedBack, Heard, Ranked, Returned, TimerFired, Understood
-from infra.bot_verbs import SHIPPED
+from infra.assistants import SHIPPED
 from tests.bot.small import MONDAY_US
 
 TOWN_HALL: Assistant = checked(SHIPPED / "townhall")[0]

@@ -16,7 +16,7 @@ from bot.connectors import client_of
 from bot.conversation import Conversation, read_conversations, run
 from bot.outgoing import Client
 from bot.training import read_training
-from infra.bot_verbs import SHIPPED
+from infra.assistants import SHIPPED
 from infra.talk import Talk
 from infra.town.app import create
 

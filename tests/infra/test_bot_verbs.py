@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.bot_verbs import SHIPPED
+from infra.assistants import SHIPPED
 from infra.cli import main
 
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -15,7 +15,8 @@ import pytest
 from infra import logs
 from infra.house import House
 from infra.nlu_part import train_where_missing
-from infra.serve import Serving, parts
+from infra.parts import parts
+from infra.serve import Serving
 from infra.settings import Settings
 from infra.verbs import VERBS
 from infra.verify import verify

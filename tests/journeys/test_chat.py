@@ -20,7 +20,7 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, expect
 
-from infra.bot_verbs import folder_of
+from infra.assistants import folder_of
 from infra.nlu_verbs import plugs
 from nlu.checking import usable
 from nlu.understanding import Understanding

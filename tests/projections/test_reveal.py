@@ -260,7 +260,7 @@ def test_what_was_revealed_is_recorded_by_person_with_counts(analyst: Analyst) -
 def test_accesses_to_many_people_are_recorded_a_commit_at_a_time(
     analyst: Analyst, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registrar, "ACCESSES_AT_ONCE", 2)
+    monkeypatch.setattr(registrar, "SAVED_AT_ONCE", 2)
     senders = [f"visitor-{number}" for number in range(7)]
     analyst.consents(*senders)
     said(analyst.vault, people=7, turns=14)
