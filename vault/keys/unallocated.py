@@ -72,21 +72,28 @@ class Unallocated:
         except FileNotFoundError:
             return set()
         try:
-            return set(self._journalled(journal))
+            return {number for number in self._journalled(journal) if 0 < number <= self.pages()}
         finally:
             os.close(journal)
 
     def _journalled(self, journal: int) -> Iterable[int]:
-        """Each header counts the records after it; until it is synced it says 0, and they go on to the end of the file."""
+        """Each header counts the records after it; the last one, not synced yet, says 0, and they go on to the end of the file.
+
+        A process that was killed may have left a longer journal, which is written over from its beginning. What is still its own
+        is read too: pages more than need be, or numbers of none, and a last record that may be a part of one.
+        """
         size = os.fstat(journal).st_size
         record = self.page_size + 8  # page number, page, checksum
-        at = 0
-        while at < size:
+        at, counted = 0, -1
+        while at < size and counted:
             header = os.pread(journal, 28, at)
             counted = int.from_bytes(header[8:12], "big")
             sector = int.from_bytes(header[20:24], "big")
+            if not 0 < sector <= 65_536:
+                return
             at += sector
-            records = counted or (size - at) // record
+            there = max(0, (size - at) // record)
+            records = min(counted, there) if counted else there
             for number in range(records):
                 yield int.from_bytes(os.pread(journal, 4, at + number * record), "big")
             at += records * record

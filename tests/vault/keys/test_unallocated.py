@@ -76,6 +76,19 @@ def test_a_transaction_larger_than_the_cache_leaves_nothing(store: KeyStore, hom
     assert store.verify() == []
 
 
+@pytest.mark.parametrize("torn", [3, 4_096, 4_107])
+def test_a_journal_that_a_killed_process_left_is_read_no_further_than_it_reaches(
+    store: KeyStore, home: Home, torn: int
+) -> None:
+    """Its header was not synced, so SQLite does not roll it back and writes the next one over its beginning."""
+    lived_in(store, 1)
+    left = bytes(512) + b"\xff" * (200 * 4_104 + torn)
+    (home.path / "keys.db-journal").write_bytes(left)
+    lived_in(store, 2)
+    assert left_in(home.file) == {}
+    assert store.verify() == []
+
+
 def test_a_rotation_and_its_backups_leave_nothing(store: KeyStore, home: Home) -> None:
     lived_in(store, 1)
     store.rotate(home.backups)
